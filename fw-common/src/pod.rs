@@ -1,0 +1,19 @@
+//! The layouts as [`aya::Pod`], for the controller only.
+#![expect(
+    unsafe_code,
+    reason = "`Pod` is an unsafe trait; this file is where it is implemented"
+)]
+
+use crate::abi::{Config, Counter, DropEvent, Entry, Probe, Sampler};
+
+macro_rules! pod {
+    ($($layout:ty),+) => {
+        $(
+            // SAFETY: `repr(C)`, integers and arrays of integers only, no padding (sizes are
+            // asserted in `abi`), so every bit pattern is a value and every byte is initialised.
+            unsafe impl aya::Pod for $layout {}
+        )+
+    };
+}
+
+pod!(Config, Counter, DropEvent, Entry, Probe, Sampler);

@@ -1,0 +1,168 @@
+//! Every outcome a packet can have, under the name that status, metrics and logs print.
+
+/// Why a packet got its verdict. The numbers are part of the ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// Neither IPv4 nor IPv6: passes.
+    NotIp = 0,
+    /// Headers cut off before the source address: passes, and the kernel discards it.
+    Unreadable = 1,
+    /// Neighbour and router discovery, MLD, DHCP to a client: passes.
+    Link = 2,
+    /// The source is guarded: passes.
+    Guard = 3,
+    /// The source is allowed: passes.
+    Allow = 4,
+    /// The source is blocked: dropped.
+    Block = 5,
+    /// More VLAN tags than are read: dropped. The kernel peels priority tags without a bound
+    /// (`__netif_receive_skb_core`), so such a frame would carry any source past us.
+    Tags = 6,
+    /// Nothing names the source: passes.
+    Default = 7,
+}
+
+impl Reason {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::NotIp,
+        Self::Unreadable,
+        Self::Link,
+        Self::Guard,
+        Self::Allow,
+        Self::Block,
+        Self::Tags,
+        Self::Default,
+    ];
+
+    /// The reason with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether the packet is dropped (in observe mode: would be).
+    #[inline(always)]
+    pub const fn drops(self) -> bool {
+        matches!(self, Self::Block | Self::Tags)
+    }
+
+    /// As printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotIp => "not-ip",
+            Self::Unreadable => "unreadable",
+            Self::Link => "link",
+            Self::Guard => "guard",
+            Self::Allow => "allow",
+            Self::Block => "block",
+            Self::Tags => "tags",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// Address family of a packet. The numbers are part of the ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Family {
+    /// No IP header was read.
+    None = 0,
+    /// IPv4.
+    V4 = 4,
+    /// IPv6.
+    V6 = 6,
+}
+
+impl Family {
+    /// In the order of their counters.
+    pub const ALL: [Self; 3] = [Self::None, Self::V4, Self::V6];
+
+    /// The family with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| *family as u8 == number)
+    }
+
+    /// As printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+}
+
+/// What happened to a packet: the place of its counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Outcome {
+    /// Why.
+    pub reason: Reason,
+    /// Of which family.
+    pub family: Family,
+    /// A drop that passed because observe mode is on.
+    pub observed: bool,
+}
+
+impl Outcome {
+    /// How many there are.
+    pub const COUNT: usize = Reason::ALL.len() * Family::ALL.len() * 2;
+
+    /// Position in `COUNTERS`.
+    #[inline(always)]
+    pub const fn index(self) -> u32 {
+        let family = match self.family {
+            Family::None => 0,
+            Family::V4 => 1,
+            Family::V6 => 2,
+        };
+        (self.reason as u32 * Family::ALL.len() as u32 + family) * 2 + self.observed as u32
+    }
+
+    /// All of them, in the order of their counters.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Reason::ALL.into_iter().flat_map(|reason| {
+            Family::ALL.into_iter().flat_map(move |family| {
+                [false, true].into_iter().map(move |observed| Self {
+                    reason,
+                    family,
+                    observed,
+                })
+            })
+        })
+    }
+
+    /// What became of the packet: `pass`, `drop`, or `observe` (would have been dropped).
+    pub const fn action(self) -> &'static str {
+        match (self.reason.drops(), self.observed) {
+            (false, _) => "pass",
+            (true, false) => "drop",
+            (true, true) => "observe",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_a_counter_of_its_own_and_in_order() {
+        for (position, outcome) in Outcome::all().enumerate() {
+            assert_eq!(outcome.index() as usize, position, "{outcome:?}");
+        }
+        assert_eq!(Outcome::all().count(), Outcome::COUNT);
+    }
+
+    #[test]
+    fn numbers_lead_back_to_their_reason_and_family() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_number(reason as u8), Some(reason));
+        }
+        assert_eq!(Reason::from_number(Reason::ALL.len() as u8), None);
+        for family in Family::ALL {
+            assert_eq!(Family::from_number(family as u8), Some(family));
+        }
+        assert_eq!(Family::from_number(5), None);
+    }
+}

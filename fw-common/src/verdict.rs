@@ -1,0 +1,87 @@
+//! The order of decisions. The kernel program, `fw-ctl why` and the host tests all run
+//! [`decide`]; nothing else in the project orders verdicts.
+
+use crate::{
+    parse::{Address, Kind, Packet, Transport, protocol},
+    reason::{Family, Reason},
+};
+
+/// What the tables say of a source address. Entries whose deadline has passed are not found.
+pub trait Tables {
+    /// What a lookup finds.
+    type Entry;
+
+    /// Whether the source can never be dropped.
+    fn guarded(&self, source: &Address) -> bool;
+    /// The entry that allows the source.
+    fn allowed(&self, source: &Address) -> Option<Self::Entry>;
+    /// The entry that blocks the source.
+    fn blocked(&self, source: &Address) -> Option<Self::Entry>;
+}
+
+/// A verdict and what it stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision<E> {
+    /// Why; [`Reason::drops`] says what happens.
+    pub reason: Reason,
+    /// Family of the packet.
+    pub family: Family,
+    /// The entry that decided, if one did.
+    pub entry: Option<E>,
+}
+
+/// Decides about a frame. The first line that applies wins.
+#[inline(always)]
+pub fn decide<T: Tables>(packet: &Packet, tables: &T) -> Decision<T::Entry> {
+    let (reason, entry) = judge(packet, tables);
+    Decision {
+        reason,
+        family: packet.source.family,
+        entry,
+    }
+}
+
+#[inline(always)]
+fn judge<T: Tables>(packet: &Packet, tables: &T) -> (Reason, Option<T::Entry>) {
+    match packet.kind {
+        Kind::NotIp => return (Reason::NotIp, None),
+        Kind::Unreadable => return (Reason::Unreadable, None),
+        Kind::Tags => return (Reason::Tags, None),
+        Kind::Ip => {}
+    }
+    if keeps_link(packet) {
+        return (Reason::Link, None);
+    }
+    if tables.guarded(&packet.source) {
+        return (Reason::Guard, None);
+    }
+    let allowed = tables.allowed(&packet.source);
+    if allowed.is_some() {
+        return (Reason::Allow, allowed);
+    }
+    let blocked = tables.blocked(&packet.source);
+    if blocked.is_some() {
+        return (Reason::Block, blocked);
+    }
+    (Reason::Default, None)
+}
+
+/// Traffic without which the link itself fails, whoever sends it: neighbour and router discovery
+/// (RFC 4861; hop limit 255 shows that it did not come from beyond the link), MLD (RFC 2710 and
+/// 3810, hop limit 1), and answers to a DHCP or DHCPv6 client (RFC 2131, RFC 8415).
+#[inline(always)]
+fn keeps_link(packet: &Packet) -> bool {
+    let ports = (packet.source_port, packet.destination_port);
+    match (packet.source.family, packet.transport) {
+        (Family::V4, Transport::Udp) => ports == (67, 68),
+        (Family::V6, Transport::Udp) => ports == (547, 546),
+        (Family::V6, Transport::Icmp) if packet.protocol == protocol::ICMPV6 => {
+            match packet.destination_port.to_be_bytes() {
+                [133..=137, 0] => packet.hop_limit == 255,
+                [130..=132 | 143, 0] => packet.hop_limit == 1,
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,123 @@
+//! The kernel side: parse, decide, count.
+//!
+//! [`filter`] is the whole path of a packet. What it decides is `fw_common::verdict::decide`;
+//! what it reads is in [`frame`], what it looks up in [`tables`].
+//!
+//! Everything is inlined into the two programs, which differ in one thing: `fwctl_frags` accepts
+//! multi-buffer packets (Linux 5.18), `fwctl_linear` is for kernels that do not know them.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+#![expect(
+    unsafe_code,
+    reason = "packet memory, map values and helpers are reached through raw pointers here"
+)]
+#![expect(
+    missing_docs,
+    reason = "the `xdp` macro does not carry the comments over"
+)]
+
+mod count;
+mod frame;
+mod maps;
+mod probe;
+mod sample;
+mod tables;
+
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_DROP, XDP_PASS},
+    macros::xdp,
+    programs::XdpContext,
+};
+use aya_log_ebpf::info;
+use fw_common::{
+    abi,
+    parse::{self, Packet},
+    reason::Outcome,
+    verdict,
+};
+
+use crate::{
+    frame::{Buffers, Linear},
+    tables::KernelTables,
+};
+
+/// Attached where the kernel knows multi-buffer XDP.
+#[xdp(frags)]
+pub fn fwctl_frags(context: XdpContext) -> u32 {
+    filter::<true>(&context)
+}
+
+/// Attached elsewhere.
+#[xdp]
+pub fn fwctl_linear(context: XdpContext) -> u32 {
+    filter::<false>(&context)
+}
+
+/// Never attached: the controller runs it once after each change of the configuration, and it says
+/// what the kernel side reads there.
+#[xdp]
+pub fn fwctl_announce(context: XdpContext) -> u32 {
+    let config = maps::config();
+    info!(
+        &context,
+        "abi {} observe {} sample_until {} samples_per_sec {}",
+        abi::VERSION,
+        config.observe,
+        config.sample_until,
+        config.samples_per_sec
+    );
+    XDP_PASS
+}
+
+#[inline(always)]
+fn filter<const FRAGS: bool>(context: &XdpContext) -> u32 {
+    let frame = Linear::new(context);
+    if FRAGS {
+        let buffers = Buffers::new(context);
+        let length = buffers.length();
+        if length > frame.length() {
+            return judge(context, &parse::parse(&buffers), length);
+        }
+    }
+    judge(context, &parse::parse(&frame), frame.length())
+}
+
+#[inline(always)]
+fn judge(context: &XdpContext, packet: &Packet, length: u64) -> u32 {
+    let decision = verdict::decide(packet, &KernelTables);
+    let drops = decision.reason.drops();
+    let outcome = Outcome {
+        reason: decision.reason,
+        family: decision.family,
+        observed: drops && maps::config().observe != 0,
+    };
+    if !probe::answer(context, outcome, decision.entry) {
+        count::outcome(outcome, length);
+        if let Some(entry) = decision.entry {
+            count::entry(entry, length);
+        }
+        if drops {
+            sample::drop(context, packet, outcome, decision.entry, length);
+        }
+    }
+    if drops && !outcome.observed {
+        XDP_DROP
+    } else {
+        XDP_PASS
+    }
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+/// `bpf_xdp_load_bytes` and the other helpers are for GPL-compatible programs only.
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
+
+/// On the host this crate is only linted.
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
