@@ -48,8 +48,11 @@ pub struct Entry {
     pub deadline: u32,
     /// Number of the list whose deadline this is.
     pub list: u16,
+    /// Length of the prefix. A trie answers with the longest prefix that covers what it is asked
+    /// for; this says which one it was.
+    pub length: u8,
     /// Zero.
-    pub reserved: u16,
+    pub reserved: u8,
     /// Packets decided by this entry, added atomically by the program.
     pub packets: u64,
     /// Their bytes, from the Ethernet header on.
@@ -57,11 +60,12 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry without traffic.
-    pub const fn new(list: u16, deadline: u32) -> Self {
+    /// The entry of a prefix, without traffic.
+    pub const fn new(prefix: Prefix, list: u16, deadline: u32) -> Self {
         Self {
             deadline,
             list,
+            length: prefix.length(),
             reserved: 0,
             packets: 0,
             bytes: 0,
@@ -138,8 +142,10 @@ pub struct DropEvent {
     pub protocol: u8,
     /// 1: observe mode, the packet passed.
     pub observed: u8,
+    /// Length of the prefix that decided; 0 without an entry.
+    pub prefix_length: u8,
     /// Zero.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
 }
 
 /// A VLAN slot without a tag.
@@ -163,8 +169,12 @@ pub struct Probe {
     pub list: u16,
     /// The deciding entry's deadline; 0 without an entry.
     pub deadline: u32,
-    /// 1: observe mode is on.
-    pub observed: u32,
+    /// 1: observe mode is on, and what would be dropped passes.
+    pub observed: u8,
+    /// Length of the prefix that decided; 0 without an entry.
+    pub length: u8,
+    /// Zero.
+    pub reserved: u16,
 }
 
 impl Probe {

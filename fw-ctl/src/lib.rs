@@ -1,1 +1,25 @@
-//! .
+//! The controller: keeps the kernel's tables equal to one policy, and answers to the command line.
+//!
+//! - [`policy`]: what should be true (pure)
+//! - [`plan`]: how to get there from what is true (pure)
+//! - [`backend`]: what is true, and the only code that changes it
+//! - [`store`]: what survives a restart
+//! - [`host`]: what this machine is: clocks, interfaces, addresses, sessions
+//! - [`daemon`]: the one task that owns the policy
+//! - [`api`]: REST over a Unix socket
+//! - [`cli`]: one file a verb; a client of the API
+//! - [`config`]: the configuration file
+//! - [`listfile`]: the list formats that are read
+//! - [`duration`]: how long an entry lives, as people write it
+
+pub mod api;
+pub mod backend;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod duration;
+pub mod host;
+pub mod listfile;
+pub mod plan;
+pub mod policy;
+pub mod store;

@@ -26,7 +26,8 @@ pub fn answer(context: &XdpContext, outcome: Outcome, entry: Option<NonNull<Entr
         (*probe).magic = Probe::ANSWER;
         (*probe).reason = outcome.reason as u8;
         (*probe).family = outcome.family as u8;
-        (*probe).observed = u32::from(outcome.observed);
+        (*probe).observed = u8::from(outcome.observed);
+        (*probe).length = entry.map_or(0, |entry| (*entry.as_ptr()).length);
         (*probe).list = entry.map_or(0, |entry| (*entry.as_ptr()).list);
         (*probe).deadline = entry.map_or(0, |entry| (*entry.as_ptr()).deadline);
     }

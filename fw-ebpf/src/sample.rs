@@ -47,6 +47,7 @@ pub fn drop(
         (*event).ifindex = context.ingress_ifindex() as u32;
         (*event).length = length as u32;
         (*event).list = entry.map_or(0, |entry| (*entry.as_ptr()).list);
+        (*event).prefix_length = entry.map_or(0, |entry| (*entry.as_ptr()).length);
         (*event).reason = outcome.reason as u8;
         (*event).family = outcome.family as u8;
         (*event).observed = u8::from(outcome.observed);

@@ -1,0 +1,164 @@
+//! How to get from what is true to what should be. Pure.
+//!
+//! [`Plan`] is made by comparing rows; [`Plan::check`] turns it into a [`CheckedPlan`], which is
+//! all that a backend accepts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fw_common::{Prefix, abi};
+
+use crate::policy::{
+    entry::Action,
+    guard::{Guard, GuardSource},
+    table::Effective,
+};
+
+/// One value to write (`after`), or to take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op<V> {
+    /// Where.
+    pub prefix: Prefix,
+    /// What is there.
+    pub before: Option<V>,
+    /// What shall be there.
+    pub after: Option<V>,
+}
+
+/// What has to change in the tables of one layer, in order of prefixes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Guard tables; the value is the number of a [`GuardSource`].
+    pub guard: Vec<Op<u32>>,
+    /// Allow tables.
+    pub allow: Vec<Op<abi::Entry>>,
+    /// Block tables.
+    pub block: Vec<Op<abi::Entry>>,
+}
+
+impl Plan {
+    /// Whether everything is as it should be.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of operations.
+    pub fn len(&self) -> usize {
+        self.guard.len() + self.allow.len() + self.block.len()
+    }
+
+    /// The operations of one action.
+    pub fn of(&mut self, action: Action) -> &mut Vec<Op<abi::Entry>> {
+        match action {
+            Action::Allow => &mut self.allow,
+            Action::Block => &mut self.block,
+        }
+    }
+
+    /// Makes sure that nobody is locked out: afterwards the guard tables, which beat every block,
+    /// must hold each guarded prefix. `observed` is what they hold now.
+    ///
+    /// # Errors
+    /// Names a guarded prefix that the plan would leave without protection.
+    pub fn check(self, guard: &Guard, observed: &BTreeSet<Prefix>) -> Result<CheckedPlan, LockOut> {
+        let changed: BTreeMap<Prefix, bool> = self
+            .guard
+            .iter()
+            .map(|op| (op.prefix, op.after.is_some()))
+            .collect();
+        for (prefix, sources) in guard.iter() {
+            let held = changed
+                .get(&prefix)
+                .copied()
+                .unwrap_or_else(|| observed.contains(&prefix));
+            if !held && let Some(source) = sources.last() {
+                return Err(LockOut {
+                    guarded: prefix,
+                    because: *source,
+                });
+            }
+        }
+        Ok(CheckedPlan(self))
+    }
+}
+
+/// A plan that locks nobody out. Only [`Plan::check`] makes one.
+#[derive(Clone, Debug)]
+pub struct CheckedPlan(Plan);
+
+impl CheckedPlan {
+    /// The operations.
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// A plan that would cut somebody who is guarded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the plan would leave {guarded}, which is guarded ({}), without protection", because.name())]
+pub struct LockOut {
+    /// Who.
+    pub guarded: Prefix,
+    /// Why it is guarded.
+    pub because: GuardSource,
+}
+
+/// Compares what should be with what is, row by row. Counters of an entry that stays are kept.
+pub fn diff(
+    rows: impl IntoIterator<Item = (Prefix, Option<Effective>, Option<abi::Entry>)>,
+) -> Vec<Op<abi::Entry>> {
+    rows.into_iter()
+        .filter_map(|(prefix, desired, before)| {
+            let after = desired.map(|desired| {
+                let (packets, bytes) = before.map_or((0, 0), |entry| (entry.packets, entry.bytes));
+                let deadline = desired.deadline.map_or(abi::NEVER, |deadline| deadline.0);
+                abi::Entry {
+                    packets,
+                    bytes,
+                    ..abi::Entry::new(prefix, desired.list.0, deadline)
+                }
+            });
+            (after != before).then_some(Op {
+                prefix,
+                before,
+                after,
+            })
+        })
+        .collect()
+}
+
+/// Compares the guard with what the guard tables hold.
+pub fn diff_guard(guard: &Guard, observed: &BTreeMap<Prefix, u32>) -> Vec<Op<u32>> {
+    let desired: BTreeMap<Prefix, u32> = guard
+        .iter()
+        .filter_map(|(prefix, sources)| Some((prefix, *sources.last()? as u32)))
+        .collect();
+    let prefixes: BTreeSet<_> = desired.keys().chain(observed.keys()).copied().collect();
+    prefixes
+        .into_iter()
+        .map(|prefix| Op {
+            prefix,
+            before: observed.get(&prefix).copied(),
+            after: desired.get(&prefix).copied(),
+        })
+        .filter(|op| op.before != op.after)
+        .collect()
+}
+
+/// Pairs all that should be with all that is.
+pub fn join(
+    desired: Vec<(Prefix, Effective)>,
+    observed: Vec<(Prefix, abi::Entry)>,
+) -> impl Iterator<Item = (Prefix, Option<Effective>, Option<abi::Entry>)> {
+    let mut rows: BTreeMap<Prefix, (Option<Effective>, Option<abi::Entry>)> = desired
+        .into_iter()
+        .map(|(prefix, effective)| (prefix, (Some(effective), None)))
+        .collect();
+    for (prefix, entry) in observed {
+        rows.entry(prefix).or_default().1 = Some(entry);
+    }
+    rows.into_iter()
+        .map(|(prefix, (desired, observed))| (prefix, desired, observed))
+}
+
+#[cfg(test)]
+mod tests;

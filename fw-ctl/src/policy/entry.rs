@@ -1,0 +1,151 @@
+//! Entries, and the lists that own them.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use fw_common::Prefix;
+
+use super::time::{BootSecs, WallSecs};
+
+/// What an entry does to packets from its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// They pass, whatever blocks them.
+    Allow,
+    /// They are dropped.
+    Block,
+}
+
+impl Action {
+    /// Both, in the order they are decided.
+    pub const ALL: [Self; 2] = [Self::Allow, Self::Block];
+
+    /// As printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// Number of a list in the kernel's entries; it stays with the list's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListId(pub u16);
+
+/// Name of a list: 1 to 64 of `a-z A-Z 0-9 . _ : -`, not starting with a sign.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListName(Arc<str>);
+
+impl ListName {
+    /// The operator's list.
+    pub const LOCAL: &'static str = "local";
+
+    /// The operator's list.
+    pub fn local() -> Self {
+        Self(Self::LOCAL.into())
+    }
+
+    /// As typed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that is no list name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a list name has 1 to 64 letters, digits or `._:-` and starts with a letter or digit")]
+pub struct ListNameError;
+
+impl FromStr for ListName {
+    type Err = ListNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let good = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+        let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if first && text.len() <= 64 && text.chars().all(good) {
+            Ok(Self(text.into()))
+        } else {
+            Err(ListNameError)
+        }
+    }
+}
+
+impl fmt::Display for ListName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an operator noted about an entry: at most 255 bytes of printable text, one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comment(Option<Arc<str>>);
+
+/// A text that is no comment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommentError {
+    /// Longer than [`Comment::MAX_BYTES`].
+    #[error("a comment has at most {max} bytes, this one has {0}", max = Comment::MAX_BYTES)]
+    TooLong(usize),
+    /// A line break, an escape or another control character: it would forge log lines or rules.
+    #[error("a comment is one line of printable text, character {0} is {1:?}")]
+    Control(usize, char),
+}
+
+impl Comment {
+    /// As the tutorial's allowlist has it.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The text; empty without a comment.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl FromStr for Comment {
+    type Err = CommentError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(CommentError::TooLong(text.len()));
+        }
+        // Bidirectional controls would let a comment rewrite the row it is printed in.
+        let forges = |c: char| {
+            c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        if let Some((position, c)) = text.chars().enumerate().find(|(_, c)| forges(*c)) {
+            return Err(CommentError::Control(position + 1, c));
+        }
+        Ok(Self((!text.is_empty()).then(|| text.into())))
+    }
+}
+
+/// What a list says of a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The operator's or the importer's note.
+    pub comment: Comment,
+    /// When it was first added.
+    pub created: WallSecs,
+    /// When it ends; `None` for never.
+    pub deadline: Option<BootSecs>,
+}
+
+/// Where an entry stands: a prefix may stand in several lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The network.
+    pub prefix: Prefix,
+    /// The list.
+    pub list: ListId,
+}
+
+/// An entry as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The network.
+    pub prefix: Prefix,
+    /// When it shall end; `None` for never.
+    pub deadline: Option<BootSecs>,
+    /// Its note.
+    pub comment: Comment,
+}

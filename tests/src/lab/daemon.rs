@@ -1,0 +1,185 @@
+//! Starting and ending `fw-ctl run`.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::ErrorKind,
+    os::unix::net::UnixDatagram,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::{INTERFACE, Lab, command, command::Reply};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a daemon shall be started.
+pub struct Launch<'lab> {
+    lab: &'lab Lab,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Lab {
+    /// A daemon on this lab's server.
+    pub fn daemon(&self) -> Launch<'_> {
+        Launch {
+            lab: self,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl<'lab> Launch<'lab> {
+    /// More flags; an interface among them takes the place of the first link's.
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// An environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts it and waits until it says that it is ready, as a service manager does.
+    #[track_caller]
+    pub fn start(self) -> Daemon<'lab> {
+        let place = self.lab.directory().join("notify");
+        let _old = fs::remove_file(&place);
+        let notify = UnixDatagram::bind(&place).expect("a socket for the readiness");
+        let tick = Some(Duration::from_millis(50));
+        notify.set_read_timeout(tick).expect("a time limit");
+
+        let lab = self.lab;
+        let log = OpenOptions::new().create(true).append(true).open(lab.log());
+        let child = self
+            .command()
+            .env("NOTIFY_SOCKET", &place)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.expect("the log can be written"))
+            .spawn()
+            .expect("the daemon starts");
+        let mut daemon = Daemon { lab, child };
+        daemon.wait_until_ready(&notify);
+        daemon
+    }
+
+    /// Starts it where it must not come up, and waits for its end.
+    pub fn refused(self) -> Reply {
+        let mut command = self.command();
+        let output = command.output().expect("the daemon starts");
+        Reply::new(format!("{:?}", command.get_args()), output)
+    }
+
+    /// It dies with this process, however that ends.
+    fn command(&self) -> Command {
+        let lab = self.lab;
+        let config = OpenOptions::new().create(true).append(true).open(lab.config());
+        drop(config.expect("the configuration can be made"));
+
+        let mut command = lab.server.command("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.arg(command::binary()).arg("run");
+        command.arg("--config").arg(lab.config());
+        command.arg("--socket").arg(lab.socket());
+        command.args(lab.places());
+        if !self.arguments.iter().any(|argument| argument == "-i") {
+            command.args(["-i", INTERFACE]);
+        }
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command.args(&self.arguments).envs(environment);
+        command
+    }
+}
+
+/// A running daemon; dropped, it is killed.
+pub struct Daemon<'lab> {
+    lab: &'lab Lab,
+    child: Child,
+}
+
+impl Daemon<'_> {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it as the kernel does when memory is short.
+    pub fn kill_9(mut self) {
+        self.end();
+    }
+
+    /// Asks it to stop, and waits; it must say that it went well.
+    #[track_caller]
+    pub fn term(mut self) {
+        self.signal(Signal::SIGTERM);
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the daemon can be waited for") {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the daemon does not stop");
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert!(status.success(), "the daemon stopped with {status}");
+    }
+
+    /// Lets it read its configuration again.
+    pub fn hup(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("the daemon lives");
+    }
+
+    #[track_caller]
+    fn wait_until_ready(&mut self, notify: &UnixDatagram) {
+        let start = Instant::now();
+        let mut message = [0; 4096];
+        loop {
+            match notify.recv(&mut message) {
+                Ok(length) if message[..length].starts_with(b"READY=1") => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("waiting for the daemon: {error}"),
+            }
+            let ended = self.child.try_wait().expect("the daemon can be waited for");
+            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.lab.logged());
+            assert!(start.elapsed() < PATIENCE, "the daemon is not ready");
+        }
+    }
+
+    fn end(&mut self) {
+        // It may have ended already.
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Waits until something holds that the daemon does in its own time.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+

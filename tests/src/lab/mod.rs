@@ -1,0 +1,221 @@
+//! The lab: a protected host and an attacker, each in a network namespace of its own, joined by a
+//! real link, with a real daemon and real packets.
+//!
+//! - [`Lab`]: the two namespaces and everything else that belongs to one test
+//! - [`address`]: who is who on the link
+//! - [`namespace`]: network namespaces
+//! - [`command`]: running `fw-ctl`
+//! - [`daemon`]: starting and killing `fw-ctl run`
+//! - [`probe`]: does a packet of this source arrive
+//! - [`wire`]: frames as they are, sent and seen
+//! - [`stream`]: many packets, each accounted for
+//! - [`objects`]: what is loaded in the kernel
+//!
+//! Labs run beside each other, also those of several processes: namespaces, pins, state and socket
+//! carry the name of the test. What a killed run left behind is removed by the next.
+
+pub mod address;
+pub mod command;
+pub mod daemon;
+pub mod namespace;
+pub mod objects;
+pub mod probe;
+pub mod stream;
+pub mod wire;
+
+use std::{
+    fs::{self, File},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread,
+};
+
+use nix::fcntl::{Flock, FlockArg};
+use tempfile::TempDir;
+
+use self::{
+    address::{Addresses, FAMILIES},
+    command::Fw,
+    namespace::Namespace,
+};
+
+/// The protected end of the first link.
+pub const INTERFACE: &str = "server0";
+/// The protected end of the second link.
+pub const SECOND_INTERFACE: &str = "server1";
+/// The attacker's end of the first link.
+pub const ATTACKER_INTERFACE: &str = "attacker0";
+
+const BPFFS: &str = "/sys/fs/bpf";
+
+/// Labs share the processors; one that measures takes the machine for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+enum Turn {
+    Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+}
+
+/// An attacker, a server, the link between them, and the places of one daemon.
+///
+/// Dropped, it takes everything off the host again and fails the test if that does not work.
+pub struct Lab {
+    /// Where the packets come from.
+    pub attacker: Namespace,
+    /// Where the daemon runs.
+    pub server: Namespace,
+    directory: TempDir,
+    pins: PathBuf,
+    _name: Flock<File>,
+    _turn: Turn,
+}
+
+impl Lab {
+    /// A lab for the test that calls it.
+    pub fn new() -> Self {
+        let turn = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Self::build(&test_name(), Turn::Shared(turn))
+    }
+
+    /// A lab beside which no other runs in this process: for streams of packets and for times.
+    pub fn alone() -> Self {
+        let turn = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        Self::build(&test_name(), Turn::Alone(turn))
+    }
+
+    fn build(test: &str, turn: Turn) -> Self {
+        let mut hasher = DefaultHasher::new();
+        test.hash(&mut hasher);
+        let name = format!("{:08x}", hasher.finish() as u32);
+
+        let file = std::env::temp_dir().join(format!("fw-ctl-test-{name}.lock"));
+        let file = File::create(&file).expect("the lock of the lab can be made");
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error);
+        let lock = lock.expect("the lab can be locked");
+
+        mount_bpffs();
+        let pins = Path::new(BPFFS).join(format!("fw-ctl-test-{name}"));
+        remove_pins(&pins);
+        let lab = Self {
+            attacker: Namespace::create(format!("fw-{name}-attacker")),
+            server: Namespace::create(format!("fw-{name}-server")),
+            directory: TempDir::with_prefix("fw-ctl-test-").expect("a directory for the lab"),
+            pins,
+            _name: lock,
+            _turn: turn,
+        };
+        lab.link(0, &FAMILIES);
+        // A gateway as any server has one.
+        let [v4, v6] = FAMILIES.map(|family| family.gateway);
+        lab.server.ip(&format!(
+            "route add default via {v4}\nroute add default via {v6}"
+        ));
+        lab
+    }
+
+    /// Joins the namespaces by the veth pair `attackerN`-`serverN`.
+    pub fn link(&self, number: u8, families: &[Addresses]) {
+        let (ours, theirs) = (format!("attacker{number}"), format!("server{number}"));
+        let server = self.server.name();
+        // With a queue, the sender of a burst waits for the 256 slots of a veth that runs XDP,
+        // and loses nothing there (Linux 6.16).
+        self.attacker.ip(&format!(
+            "link add {ours} txqueuelen 10000 type veth peer name {theirs} netns {server}\n\
+             link set {ours} up"
+        ));
+        self.server.ip(&format!("link set {theirs} up"));
+        let add = |address, length, device: &str| {
+            format!("address add {address}/{length} dev {device}\n")
+        };
+        for family in families {
+            let length = family.length();
+            let attacker = family.of_attacker().map(|address| add(address, length, &ours));
+            self.attacker.ip(&attacker.concat());
+            self.server.ip(&add(family.server, length, &theirs));
+        }
+    }
+
+    /// Takes the first link away, as a driver does that is unloaded.
+    pub fn unlink(&self) {
+        self.attacker.ip(&format!("link delete {ATTACKER_INTERFACE}"));
+    }
+
+    /// Where this lab may write.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The state directory of its daemon.
+    pub fn state(&self) -> PathBuf {
+        self.directory().join("state")
+    }
+
+    /// The socket of its daemon.
+    pub fn socket(&self) -> PathBuf {
+        self.directory().join("socket")
+    }
+
+    /// The pin directory of its daemon.
+    pub fn pins(&self) -> &Path {
+        &self.pins
+    }
+
+    /// The configuration file of its daemon; empty unless written to.
+    pub fn config(&self) -> PathBuf {
+        self.directory().join("fw-ctl.toml")
+    }
+
+    /// Where its daemons log.
+    pub fn log(&self) -> PathBuf {
+        self.directory().join("daemon.log")
+    }
+
+    /// What its daemons said until now.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            show(&self.logged());
+            remove_pins(&self.pins);
+            return;
+        }
+        Fw::new(self).inside(&["detach", "--yes"]).must(0);
+        assert!(!self.pins.exists(), "{} is left", self.pins.display());
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log of a failed test")]
+fn show(log: &str) {
+    eprintln!("--- log of the daemon\n{log}---");
+}
+
+/// libtest names a test's thread after it.
+fn test_name() -> String {
+    thread::current().name().unwrap_or("main").to_owned()
+}
+
+fn mount_bpffs() {
+    let mounts = fs::read_to_string("/proc/mounts").expect("/proc is mounted");
+    if !mounts.contains(&format!(" {BPFFS} bpf ")) {
+        namespace::run(Command::new("mount").args(["-t", "bpf", "bpf", BPFFS]));
+    }
+}
+
+/// Without asking `fw-ctl`, which may be what failed.
+fn remove_pins(pins: &Path) {
+    if pins.exists() {
+        fs::remove_dir_all(pins).expect("the pins of an earlier run can be removed");
+    }
+}
