@@ -320,3 +320,6 @@ fn set_ports(packet: &mut Packet, [a, b, c, d]: [u8; 4]) {
     packet.source_port = u16::from_be_bytes([a, b]);
     packet.destination_port = u16::from_be_bytes([c, d]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,6 @@ fn keeps_link(packet: &Packet) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

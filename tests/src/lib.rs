@@ -1,1 +1,9 @@
-//! .
+//! What the rings of the tests stand on.
+//!
+//! - [`frames`]: frames built header by header, and the corpus every ring sends
+//! - [`kernel`]: the real program, loaded and run on made-up frames
+//! - [`lab`]: two network namespaces, a link, a daemon, and packets between them
+
+pub mod frames;
+pub mod kernel;
+pub mod lab;

@@ -88,11 +88,17 @@ impl Output {
     /// Prints data of a stream, where a reader that went away ends the stream.
     pub fn stream(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        if !text.is_empty() && !text.ends_with('\n') {
-            stdout.write_all(b"\n")?;
-        }
-        stdout.flush()
+        let end: &[u8] = match text.is_empty() || text.ends_with('\n') {
+            true => b"",
+            false => b"\n",
+        };
+        let written = stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.write_all(end))
+            .and_then(|()| stdout.flush());
+        written.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot write to stdout: {error}"))
+        })
     }
 
     /// Prints what a change did: nothing under `--quiet`, where the exit code says enough.

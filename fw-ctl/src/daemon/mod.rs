@@ -1,1 +1,200 @@
-//! daemon
+//! The daemon: one task owns the policy; what happens comes in, what follows goes out.
+//!
+//! - [`start`]: from nothing to a filtering host, and what is healed on the way
+//! - [`owner`]: changes, whole or not at all
+//! - [`edit`], [`report`], [`interfaces`], [`reload`]: what the owner is asked to do
+//! - [`handle`]: how other tasks ask
+//! - [`sampling`]: sampled drops while somebody listens
+
+pub mod edit;
+pub mod handle;
+pub mod interfaces;
+pub mod logging;
+pub mod owner;
+pub mod problem;
+pub mod reload;
+pub mod report;
+pub mod sampling;
+pub mod start;
+
+use std::{path::PathBuf, time::Duration};
+
+use sd_notify::NotifyState;
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+};
+
+use self::{
+    handle::{Handle, Job},
+    owner::Owner,
+    problem::{Failure, kernel},
+};
+use crate::{
+    api,
+    backend::xdp::{detach, events::Events, links::Mode},
+    host::{
+        self, clock,
+        watch::{self, Watch},
+    },
+};
+
+/// What `fw-ctl run` was told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file, where one was named.
+    pub config: Option<PathBuf>,
+    /// Interfaces, instead of the file's.
+    pub interfaces: Vec<String>,
+    /// Mode, instead of the file's.
+    pub mode: Option<Mode>,
+    /// Observe, whatever the file says.
+    pub observe: bool,
+    /// The API's socket.
+    pub socket: PathBuf,
+    /// Where the database is.
+    pub state_dir: PathBuf,
+    /// Where maps and links are pinned.
+    pub pin_dir: PathBuf,
+}
+
+/// How often the host is looked at without being told of a change: SSH sessions come silently.
+const LOOK_AROUND: Duration = Duration::from_secs(30);
+
+/// Link and address changes come in bursts.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Runs the daemon until it is told to end. Filtering goes on afterwards.
+///
+/// # Errors
+/// Why it could not start.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| kernel("cannot start the runtime", &error))?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: &Options) -> Result<(), Failure> {
+    let start::Started {
+        mut owner,
+        handle,
+        jobs,
+        events,
+        listener,
+        socket,
+        lock,
+    } = start::start(options).await?;
+    let group = owner.config.api.group.clone();
+    let server = tokio::spawn(api::serve(listener, handle.clone(), group));
+    let result = attend(&mut owner, &handle, jobs, events).await;
+    let remove_pins = owner.remove_pins;
+    server.abort();
+    drop((socket, owner));
+    if remove_pins {
+        let detached = detach::detach(&options.pin_dir, None);
+        detached.map_err(|error| kernel("cannot detach", &error))?;
+    }
+    drop(lock);
+    result
+}
+
+/// The one loop that touches the owner.
+async fn attend(
+    owner: &mut Owner,
+    handle: &Handle,
+    mut jobs: mpsc::Receiver<Job>,
+    events: Events,
+) -> Result<(), Failure> {
+    let caught = |kind| signal(kind).map_err(|error| kernel("cannot catch signals", &error));
+    let (mut hangup, mut terminate) = (caught(SignalKind::hangup())?, caught(SignalKind::terminate())?);
+    let mut interrupt: Signal = caught(SignalKind::interrupt())?;
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for every type; the ring keeps its descriptor"
+    )]
+    let ring = AsyncFd::new(events);
+    let mut ring = ring.map_err(|error| kernel("cannot wait for events", &error))?;
+    let mut changes = Watch::open().map_err(|error| kernel("cannot watch the host", &error))?;
+    let mut look_around = interval(LOOK_AROUND);
+    look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watchdog = interval(sd_notify::watchdog_enabled().map_or(LOOK_AROUND, |limit| limit / 2));
+    notify(&[NotifyState::Ready]);
+    tracing::info!(pid = std::process::id(), "ready");
+
+    while !owner.stop {
+        tokio::select! {
+            Some(job) = jobs.recv() => job(owner),
+            () = sleep_until(next_ending(owner)) => owner.expire(),
+            () = sleep_until(owner.sampling.renew_at()), if owner.sampling.is_on() => owner.renew_sampling(),
+            Ok(mut ready) = ring.readable_mut() => {
+                owner.drain(ready.get_inner_mut());
+                ready.clear_ready();
+            }
+            change = changes.next() => {
+                let change = change.map_err(|error| kernel("cannot watch the host", &error))?;
+                settle(&mut changes, &change).await;
+                look(handle.clone());
+            }
+            _ = look_around.tick() => look(handle.clone()),
+            _ = watchdog.tick() => notify(&[NotifyState::Watchdog]),
+            _ = hangup.recv() => {
+                notify(&[NotifyState::Reloading]);
+                owner.reload();
+                look(handle.clone());
+                notify(&[NotifyState::Ready]);
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    tracing::info!(detached = owner.remove_pins, "ending, filtering goes on unless detached");
+    Ok(())
+}
+
+/// Waits for the rest of a burst.
+async fn settle(changes: &mut Watch, first: &watch::Event) {
+    tracing::debug!(?first, "the host changed");
+    while let Ok(Ok(_)) = timeout(SETTLE, changes.next()).await {}
+}
+
+/// Looks at addresses, routes, sessions and links, in a task of its own: the answer comes back as
+/// a job.
+fn look(handle: Handle) {
+    tokio::spawn(async move {
+        let links = host::links::interfaces();
+        let result = handle.refresh_guard().await;
+        let attached = handle.call(move |owner| {
+            let links = links.map_err(|error| kernel("cannot list the interfaces", &error));
+            let result = links.and_then(|links| owner.attach_all(links));
+            owner.note("interfaces", result);
+            Ok(())
+        });
+        // The daemon is ending: nobody is left to be told.
+        drop((result, attached.await));
+    });
+}
+
+/// When the next entry ends, on the runtime's clock. The kernel has stopped counting the entry by
+/// then, so this may be late, but not early.
+fn next_ending(owner: &Owner) -> Instant {
+    let now = clock::now();
+    let wait = match owner.policy.next_ending() {
+        Some(deadline) => Duration::from_secs(u64::from(deadline.0)).saturating_sub(now.boot),
+        None => Duration::from_secs(3600),
+    };
+    // The runtime's clock stands still during suspend.
+    Instant::now() + wait.min(Duration::from_secs(3600))
+}
+
+/// Outside systemd there is nobody to tell.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}

@@ -62,7 +62,9 @@ pub(super) fn document(text: &str, parsed: &mut Parsed) {
 
 /// The elements of a document, or the line that is wrong and why.
 fn elements(text: &str) -> Result<(Shape, Vec<&RawValue>), (usize, String)> {
-    let fail = |error: serde_json::Error| (error.line().max(1), message(&error));
+    // A document that breaks off is reported behind its last line.
+    let last = text.lines().count();
+    let fail = |error: serde_json::Error| (error.line().min(last).max(1), message(&error));
     if text.trim_start().starts_with('[') {
         return Ok((Shape::Plain, serde_json::from_str(text).map_err(fail)?));
     }

@@ -24,6 +24,22 @@ pub struct Op<V> {
     pub after: Option<V>,
 }
 
+impl<V: Copy> Op<V> {
+    /// What takes it back.
+    pub fn inverse(&self) -> Self {
+        let Self {
+            prefix,
+            before,
+            after,
+        } = *self;
+        Self {
+            prefix,
+            before: after,
+            after: before,
+        }
+    }
+}
+
 /// What has to change in the tables of one layer, in order of prefixes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -54,12 +70,26 @@ impl Plan {
         }
     }
 
+    /// What takes it back.
+    pub fn inverse(&self) -> Self {
+        let Self {
+            guard,
+            allow,
+            block,
+        } = self;
+        Self {
+            guard: guard.iter().map(Op::inverse).collect(),
+            allow: allow.iter().map(Op::inverse).collect(),
+            block: block.iter().map(Op::inverse).collect(),
+        }
+    }
+
     /// Makes sure that nobody is locked out: afterwards the guard tables, which beat every block,
     /// must hold each guarded prefix. `observed` is what they hold now.
     ///
     /// # Errors
     /// Names a guarded prefix that the plan would leave without protection.
-    pub fn check(self, guard: &Guard, observed: &BTreeSet<Prefix>) -> Result<CheckedPlan, LockOut> {
+    pub fn check(self, guard: &Guard, observed: &BTreeMap<Prefix, u32>) -> Result<CheckedPlan, LockOut> {
         let changed: BTreeMap<Prefix, bool> = self
             .guard
             .iter()
@@ -69,7 +99,7 @@ impl Plan {
             let held = changed
                 .get(&prefix)
                 .copied()
-                .unwrap_or_else(|| observed.contains(&prefix));
+                .unwrap_or_else(|| observed.contains_key(&prefix));
             if !held && let Some(source) = sources.last() {
                 return Err(LockOut {
                     guarded: prefix,

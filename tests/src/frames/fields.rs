@@ -73,5 +73,9 @@ fn checksum(parts: &[&[u8]]) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
-    !(sum as u16)
+    match !(sum as u16) {
+        // The same number, and in UDP the other way of writing it means: no checksum.
+        0 => 0xffff,
+        sum => sum,
+    }
 }

@@ -214,7 +214,8 @@ impl Frame {
         let mut bytes = vec![0, (length / 8 - 1) as u8];
         while bytes.len() < length {
             const SKIP: u8 = 0x1e;
-            let data = (length - bytes.len()).saturating_sub(2).min(253);
+            // Multiples of eight in the middle always leave room for the two bytes of the last.
+            let data = (length - bytes.len() - 2).min(246);
             bytes.extend([SKIP, data as u8]);
             bytes.resize(bytes.len() + data, 0);
         }

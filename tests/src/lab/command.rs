@@ -17,7 +17,9 @@ pub fn binary() -> PathBuf {
     env::var_os("FW_CTL_BIN").map_or_else(
         || {
             let ours = env::current_exe().expect("this program has a path");
-            let target = ours.ancestors().find(|folder| folder.join("release").is_dir());
+            let target = ours
+                .ancestors()
+                .find(|folder| folder.join("release").is_dir());
             target.expect("built by cargo").join("release/fw-ctl")
         },
         PathBuf::from,
@@ -109,10 +111,8 @@ impl Lab {
 
     /// The flags that name this lab's state and pins.
     pub fn places(&self) -> [String; 2] {
-        [
-            format!("--state-dir={}", self.state().display()),
-            format!("--pin-dir={}", self.pins().display()),
-        ]
+        [("state", &*self.state()), ("pin", self.pins())]
+            .map(|(name, path)| format!("--{name}-dir={}", path.display()))
     }
 }
 
@@ -161,7 +161,11 @@ impl Reply {
     #[track_caller]
     pub fn saying(self, text: &str) -> Self {
         let said = self.stderr.contains(text);
-        assert!(said, "{text:?} is not said by {}\n{}", self.command, self.stderr);
+        assert!(
+            said,
+            "{text:?} is not said by {}\n{}",
+            self.command, self.stderr
+        );
         self
     }
 

@@ -37,9 +37,10 @@ impl Lab {
 }
 
 impl<'lab> Launch<'lab> {
-    /// More flags; an interface among them takes the place of the first link's.
+    /// More flags; one that the lab sets too takes the place of the lab's.
     pub fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self.arguments
+            .extend(arguments.iter().map(ToString::to_string));
         self
     }
 
@@ -60,8 +61,9 @@ impl<'lab> Launch<'lab> {
 
         let lab = self.lab;
         let log = OpenOptions::new().create(true).append(true).open(lab.log());
+        // It dies with this process, however that ends.
         let child = self
-            .command()
+            .command(&["setpriv", "--pdeathsig", "KILL", "--"])
             .env("NOTIFY_SOCKET", &place)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -75,25 +77,35 @@ impl<'lab> Launch<'lab> {
 
     /// Starts it where it must not come up, and waits for its end.
     pub fn refused(self) -> Reply {
-        let mut command = self.command();
+        let mut command = self.command(&["timeout", "--kill-after=5", "20"]);
         let output = command.output().expect("the daemon starts");
         Reply::new(format!("{:?}", command.get_args()), output)
     }
 
-    /// It dies with this process, however that ends.
-    fn command(&self) -> Command {
+    fn command(&self, wrapper: &[&str]) -> Command {
         let lab = self.lab;
-        let config = OpenOptions::new().create(true).append(true).open(lab.config());
+        let config = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(lab.config());
         drop(config.expect("the configuration can be made"));
 
-        let mut command = lab.server.command("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]);
-        command.arg(command::binary()).arg("run");
-        command.arg("--config").arg(lab.config());
-        command.arg("--socket").arg(lab.socket());
-        command.args(lab.places());
-        if !self.arguments.iter().any(|argument| argument == "-i") {
-            command.args(["-i", INTERFACE]);
+        let mut command = lab.server.command(wrapper[0]);
+        command
+            .args(&wrapper[1..])
+            .arg(command::binary())
+            .arg("run");
+        let ours = [
+            ("-c", lab.config()),
+            ("--socket", lab.socket()),
+            ("--state-dir", lab.state()),
+            ("--pin-dir", lab.pins().to_owned()),
+            ("-i", INTERFACE.into()),
+        ];
+        for (flag, value) in ours {
+            if !self.arguments.iter().any(|argument| argument == flag) {
+                command.arg(flag).arg(value);
+            }
         }
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         command.args(&self.arguments).envs(environment);
@@ -155,7 +167,11 @@ impl Daemon<'_> {
                 Err(error) => panic!("waiting for the daemon: {error}"),
             }
             let ended = self.child.try_wait().expect("the daemon can be waited for");
-            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.lab.logged());
+            assert!(
+                ended.is_none(),
+                "the daemon ended: {ended:?}\n{}",
+                self.lab.logged()
+            );
             assert!(start.elapsed() < PATIENCE, "the daemon is not ready");
         }
     }
@@ -182,4 +198,3 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         thread::sleep(Duration::from_millis(20));
     }
 }
-

@@ -10,6 +10,7 @@
 //! - [`wire`]: frames as they are, sent and seen
 //! - [`stream`]: many packets, each accounted for
 //! - [`objects`]: what is loaded in the kernel
+//! - [`tables`]: what stands in the pinned tables
 //!
 //! Labs run beside each other, also those of several processes: namespaces, pins, state and socket
 //! carry the name of the test. What a killed run left behind is removed by the next.
@@ -21,6 +22,7 @@ pub mod namespace;
 pub mod objects;
 pub mod probe;
 pub mod stream;
+pub mod tables;
 pub mod wire;
 
 use std::{
@@ -75,8 +77,13 @@ pub struct Lab {
 impl Lab {
     /// A lab for the test that calls it.
     pub fn new() -> Self {
+        Self::named(&test_name())
+    }
+
+    /// A lab for a program that is no test.
+    pub fn named(name: &str) -> Self {
         let turn = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-        Self::build(&test_name(), Turn::Shared(turn))
+        Self::build(name, Turn::Shared(turn))
     }
 
     /// A lab beside which no other runs in this process: for streams of packets and for times.
@@ -119,10 +126,8 @@ impl Lab {
     pub fn link(&self, number: u8, families: &[Addresses]) {
         let (ours, theirs) = (format!("attacker{number}"), format!("server{number}"));
         let server = self.server.name();
-        // With a queue, the sender of a burst waits for the 256 slots of a veth that runs XDP,
-        // and loses nothing there (Linux 6.16).
         self.attacker.ip(&format!(
-            "link add {ours} txqueuelen 10000 type veth peer name {theirs} netns {server}\n\
+            "link add {ours} type veth peer name {theirs} netns {server}\n\
              link set {ours} up"
         ));
         self.server.ip(&format!("link set {theirs} up"));
@@ -131,7 +136,9 @@ impl Lab {
         };
         for family in families {
             let length = family.length();
-            let attacker = family.of_attacker().map(|address| add(address, length, &ours));
+            let attacker = family
+                .of_attacker()
+                .map(|address| add(address, length, &ours));
             self.attacker.ip(&attacker.concat());
             self.server.ip(&add(family.server, length, &theirs));
         }
@@ -139,7 +146,8 @@ impl Lab {
 
     /// Takes the first link away, as a driver does that is unloaded.
     pub fn unlink(&self) {
-        self.attacker.ip(&format!("link delete {ATTACKER_INTERFACE}"));
+        self.attacker
+            .ip(&format!("link delete {ATTACKER_INTERFACE}"));
     }
 
     /// Where this lab may write.

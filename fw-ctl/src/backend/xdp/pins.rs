@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! PIN_DIR/v1/BLOCK_V4 ...    maps, named as in `fw_common::abi`
-//! PIN_DIR/v1/NAME.new        a map of another shape that is being filled to take NAME's place
+//! PIN_DIR/v1/NAME-new        a map of another shape that is being filled to take NAME's place
 //! PIN_DIR/v1/program         the program the links run
 //! PIN_DIR/v1/link-eth0       what holds the program on the interface
 //! ```
@@ -70,9 +70,10 @@ impl Pins {
         self.directory().join(name)
     }
 
-    /// Of a map that is to take the place of the one with this name.
+    /// Of a map that is to take the place of the one with this name. bpffs refuses names with a
+    /// dot (`kernel/bpf/inode.c`, `bpf_lookup`).
     pub fn new_map(&self, name: &str) -> PathBuf {
-        self.directory().join(format!("{name}.new"))
+        self.directory().join(format!("{name}-new"))
     }
 
     /// Of the program.

@@ -13,8 +13,6 @@ use std::{
 };
 
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
-const MAP_UPDATE_ELEM: libc::c_int = 2;
-const MAP_DELETE_ELEM: libc::c_int = 3;
 const MAP_LOOKUP_BATCH: libc::c_int = 24;
 const MAP_UPDATE_BATCH: libc::c_int = 26;
 const MAP_DELETE_BATCH: libc::c_int = 27;
@@ -89,35 +87,6 @@ pub fn lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<b
     }
 }
 
-/// Writes `value` at `key`.
-pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
-    let mut attr = ElementAttr {
-        map_fd: raw(map),
-        reserved: 0,
-        key: key.as_ptr() as u64,
-        value: value.as_ptr() as u64,
-        flags: 0,
-    };
-    // SAFETY: as in `lookup`; the kernel only reads.
-    unsafe { bpf(MAP_UPDATE_ELEM, &mut attr) }
-}
-
-/// Takes `key` away; one that is not there is no error.
-pub fn delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
-    let mut attr = ElementAttr {
-        map_fd: raw(map),
-        reserved: 0,
-        key: key.as_ptr() as u64,
-        value: 0,
-        flags: 0,
-    };
-    // SAFETY: as in `lookup`; the kernel only reads.
-    match unsafe { bpf(MAP_DELETE_ELEM, &mut attr) } {
-        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// A batch that stopped: `done` elements were processed before the error.
 #[derive(Debug)]
 pub struct Stopped {
@@ -137,7 +106,7 @@ pub fn update_batch(
     batch(map, MAP_UPDATE_BATCH, keys, values, count)
 }
 
-/// Takes `count` elements away. Unlike [`delete`], a key that is not there stops it (`ENOENT`).
+/// Takes `count` elements away. A key that is not there stops it (`ENOENT`).
 pub fn delete_batch(map: BorrowedFd<'_>, keys: &[u8], count: usize) -> Result<(), Stopped> {
     batch(map, MAP_DELETE_BATCH, keys, &[], count)
 }

@@ -13,6 +13,7 @@ use fw_common::{
 };
 
 use super::sys::{self, Stopped};
+use crate::plan::Op;
 
 /// Elements of one batch: the keys and values of a few pages.
 const BATCH: usize = 2048;
@@ -144,32 +145,39 @@ impl Table {
         }
     }
 
-    /// Writes rows in their order. `Stopped::done` of them are written when it fails.
+    /// Writes rows, or without rows takes the prefixes of `ops` away. Says how far it came.
     ///
     /// # Errors
     /// What `bpf(2)` says.
-    pub fn update<V: Value>(&mut self, rows: &[(Prefix, V)], new: usize) -> Result<(), Stopped> {
+    pub fn write<V: Value>(&mut self, ops: &[Op<V>], rows: &[(Prefix, V)]) -> Result<(), Stopped> {
+        let result = if rows.is_empty() {
+            self.delete(ops)
+        } else {
+            self.update(rows)
+        };
+        let done = result.as_ref().map_or_else(|stopped| stopped.done, |()| ops.len());
+        let grown = ops[..done].iter().filter(|op| op.before.is_none()).count();
+        let shrunk = ops[..done].iter().filter(|op| op.after.is_none()).count();
+        self.used = (self.used + grown).saturating_sub(shrunk);
+        result
+    }
+
+    fn update<V: Value>(&self, rows: &[(Prefix, V)]) -> Result<(), Stopped> {
         for (number, chunk) in rows.chunks(BATCH).enumerate() {
             let keys: Vec<u8> = chunk.iter().flat_map(|(prefix, _)| self.key(*prefix)).collect();
             let values: Vec<u8> = chunk.iter().flat_map(|(_, value)| value.to_bytes()).collect();
             sys::update_batch(self.fd(), &keys, &values, chunk.len())
                 .map_err(|stopped| after(number, stopped))?;
         }
-        self.used += new;
         Ok(())
     }
 
-    /// Takes prefixes away that are there.
-    ///
-    /// # Errors
-    /// What `bpf(2)` says.
-    pub fn delete(&mut self, prefixes: &[Prefix]) -> Result<(), Stopped> {
-        for (number, chunk) in prefixes.chunks(BATCH).enumerate() {
-            let keys: Vec<u8> = chunk.iter().flat_map(|prefix| self.key(*prefix)).collect();
+    fn delete<V>(&self, ops: &[Op<V>]) -> Result<(), Stopped> {
+        for (number, chunk) in ops.chunks(BATCH).enumerate() {
+            let keys: Vec<u8> = chunk.iter().flat_map(|op| self.key(op.prefix)).collect();
             sys::delete_batch(self.fd(), &keys, chunk.len())
                 .map_err(|stopped| after(number, stopped))?;
         }
-        self.used = self.used.saturating_sub(prefixes.len());
         Ok(())
     }
 

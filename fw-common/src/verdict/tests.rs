@@ -1,0 +1,299 @@
+extern crate std;
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::abi::NO_VLAN;
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
+
+/// What the tables say of every source.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    guard: bool,
+    allow: Option<u8>,
+    block: Option<u8>,
+}
+
+const BLOCKED: Listed = Listed {
+    guard: false,
+    allow: None,
+    block: Some(9),
+};
+
+impl Tables for Listed {
+    type Entry = u8;
+
+    fn guarded(&self, _source: &Address) -> bool {
+        self.guard
+    }
+
+    fn allowed(&self, _source: &Address) -> Option<u8> {
+        self.allow
+    }
+
+    fn blocked(&self, _source: &Address) -> Option<u8> {
+        self.block
+    }
+}
+
+/// An ordinary packet: TCP to port 22.
+fn packet(source: IpAddr) -> Packet {
+    Packet {
+        kind: Kind::Ip,
+        source: Address::from(source),
+        destination: Address::from(source),
+        vlans: [NO_VLAN; 2],
+        protocol: protocol::TCP,
+        hop_limit: 64,
+        transport: Transport::Tcp,
+        tcp_flags: 2,
+        source_port: 40000,
+        destination_port: 22,
+    }
+}
+
+fn udp(source: IpAddr, ports: (u16, u16)) -> Packet {
+    Packet {
+        protocol: protocol::UDP,
+        transport: Transport::Udp,
+        source_port: ports.0,
+        destination_port: ports.1,
+        ..packet(source)
+    }
+}
+
+fn icmpv6(kind: u8, code: u8, hop_limit: u8) -> Packet {
+    Packet {
+        protocol: protocol::ICMPV6,
+        transport: Transport::Icmp,
+        hop_limit,
+        source_port: 0,
+        destination_port: u16::from_be_bytes([kind, code]),
+        ..packet(V6)
+    }
+}
+
+#[test]
+fn guard_beats_allow_beats_block() {
+    for (guard, allow, block, reason, entry) in [
+        (false, None, None, Reason::Default, None),
+        (false, None, Some(9), Reason::Block, Some(9)),
+        (false, Some(5), None, Reason::Allow, Some(5)),
+        (false, Some(5), Some(9), Reason::Allow, Some(5)),
+        (true, None, None, Reason::Guard, None),
+        (true, None, Some(9), Reason::Guard, None),
+        (true, Some(5), None, Reason::Guard, None),
+        (true, Some(5), Some(9), Reason::Guard, None),
+    ] {
+        let tables = Listed {
+            guard,
+            allow,
+            block,
+        };
+        for (source, family) in [(V4, Family::V4), (V6, Family::V6)] {
+            let expected = Decision {
+                reason,
+                family,
+                entry,
+            };
+            assert_eq!(decide(&packet(source), &tables), expected, "{tables:?}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_without_a_source_asks_no_table() {
+    for (kind, reason) in [
+        (Kind::NotIp, Reason::NotIp),
+        (Kind::Unreadable, Reason::Unreadable),
+        (Kind::Tags, Reason::Tags),
+    ] {
+        for tables in [
+            BLOCKED,
+            Listed {
+                guard: true,
+                ..BLOCKED
+            },
+        ] {
+            let packet = Packet {
+                kind,
+                source: Address::NONE,
+                ..packet(V4)
+            };
+            let expected = Decision {
+                reason,
+                family: Family::None,
+                entry: None,
+            };
+            assert_eq!(decide(&packet, &tables), expected);
+        }
+    }
+}
+
+#[test]
+fn too_many_tags_and_blocks_drop_and_nothing_else_does() {
+    for reason in Reason::ALL {
+        let drops = reason == Reason::Tags || reason == Reason::Block;
+        assert_eq!(reason.drops(), drops, "{reason:?}");
+    }
+}
+
+fn reason(packet: &Packet) -> Reason {
+    decide(packet, &BLOCKED).reason
+}
+
+#[test]
+fn discovery_from_this_link_passes_though_blocked() {
+    for kind in 0..=255 {
+        let discovery = (133..=137).contains(&kind);
+        let expected = match discovery {
+            true => Reason::Link,
+            false => Reason::Block,
+        };
+        assert_eq!(reason(&icmpv6(kind, 0, 255)), expected, "type {kind}");
+        // A router took one off, so it comes from beyond the link.
+        assert_eq!(reason(&icmpv6(kind, 0, 254)), Reason::Block);
+        assert_eq!(reason(&icmpv6(kind, 1, 255)), Reason::Block);
+    }
+}
+
+#[test]
+fn listener_messages_of_this_link_pass_though_blocked() {
+    for kind in 0..=255 {
+        let expected = match kind {
+            130..=132 | 143 => Reason::Link,
+            _ => Reason::Block,
+        };
+        assert_eq!(reason(&icmpv6(kind, 0, 1)), expected, "type {kind}");
+        assert_eq!(reason(&icmpv6(kind, 0, 2)), Reason::Block);
+        assert_eq!(reason(&icmpv6(kind, 0, 0)), Reason::Block);
+        assert_eq!(reason(&icmpv6(kind, 1, 1)), Reason::Block);
+    }
+}
+
+#[test]
+fn discovery_is_icmpv6_in_ipv6() {
+    let solicitation = icmpv6(135, 0, 255);
+    for other in [
+        Packet {
+            protocol: protocol::ICMP,
+            ..solicitation
+        },
+        Packet {
+            source: Address::from(V4),
+            ..solicitation
+        },
+        Packet {
+            transport: Transport::Unknown,
+            ..solicitation
+        },
+        Packet {
+            transport: Transport::Udp,
+            ..solicitation
+        },
+    ] {
+        assert_eq!(reason(&other), Reason::Block, "{other:?}");
+    }
+}
+
+#[test]
+fn dhcp_to_a_client_passes_though_blocked() {
+    let link = [(V4, (67, 68)), (V6, (547, 546))];
+    let ports = [67, 68, 546, 547];
+    for source in [V4, V6] {
+        for ports in ports.map(|from| ports.map(|to| (from, to))).concat() {
+            let expected = match link.contains(&(source, ports)) {
+                true => Reason::Link,
+                false => Reason::Block,
+            };
+            assert_eq!(reason(&udp(source, ports)), expected, "{ports:?}");
+            for transport in [Transport::Tcp, Transport::Icmp, Transport::Unknown] {
+                let other = Packet {
+                    transport,
+                    ..udp(source, ports)
+                };
+                assert_eq!(reason(&other), Reason::Block, "{other:?}");
+            }
+        }
+    }
+}
+
+fn any_packet() -> impl Strategy<Value = Packet> {
+    let source = prop_oneof![Just(V4), Just(V6)];
+    let kind = prop_oneof![
+        1 => Just(Kind::NotIp),
+        1 => Just(Kind::Unreadable),
+        1 => Just(Kind::Tags),
+        9 => Just(Kind::Ip),
+    ];
+    let transport = prop_oneof![
+        Just(Transport::Unknown),
+        Just(Transport::Tcp),
+        Just(Transport::Udp),
+        Just(Transport::Icmp),
+    ];
+    let port = || {
+        prop_oneof![
+            Just(67_u16),
+            Just(68),
+            Just(546),
+            Just(547),
+            Just(0x8700),
+            any::<u16>(),
+        ]
+    };
+    let hop_limit = prop_oneof![Just(1_u8), Just(255), any::<u8>()];
+    let protocol = prop_oneof![Just(protocol::ICMPV6), any::<u8>()];
+    (source, kind, transport, port(), port(), hop_limit, protocol).prop_map(
+        |(source, kind, transport, source_port, destination_port, hop_limit, protocol)| Packet {
+            kind,
+            transport,
+            source_port,
+            destination_port,
+            hop_limit,
+            protocol,
+            ..packet(source)
+        },
+    )
+}
+
+fn any_tables() -> impl Strategy<Value = Listed> {
+    let fields = (any::<bool>(), any::<Option<u8>>(), any::<Option<u8>>());
+    fields.prop_map(|(guard, allow, block)| Listed {
+        guard,
+        allow,
+        block,
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_guarded_and_the_allowed_are_never_dropped(packet in any_packet(), tables in any_tables()) {
+        let decision = decide(&packet, &tables);
+        if packet.kind != Kind::Tags && (tables.guard || tables.allow.is_some()) {
+            prop_assert!(!decision.reason.drops(), "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn an_ip_packet_is_dropped_only_if_blocked(packet in any_packet(), tables in any_tables()) {
+        let decision = decide(&packet, &tables);
+        if packet.kind == Kind::Ip && decision.reason.drops() {
+            prop_assert!(!tables.guard && tables.allow.is_none());
+            prop_assert_eq!(decision.entry, tables.block);
+            prop_assert!(tables.block.is_some());
+        }
+    }
+
+    #[test]
+    fn link_traffic_passes_whatever_the_tables_say(packet in any_packet(), tables in any_tables()) {
+        let bare = Listed { guard: false, allow: None, block: None };
+        if decide(&packet, &bare).reason == Reason::Link {
+            prop_assert_eq!(decide(&packet, &tables).reason, Reason::Link);
+        }
+    }
+}

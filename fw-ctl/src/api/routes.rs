@@ -1,0 +1,274 @@
+//! The table of endpoints. Handlers read what was asked and hand it to the owner of the policy.
+
+use std::net::IpAddr;
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State, rejection::QueryRejection},
+    response::Response,
+    routing::{delete, get, post},
+};
+use fw_common::abi;
+use serde::Deserialize;
+
+use super::{
+    Peer, events,
+    reply::{self, Body, Reply},
+    wire::{self, Changed, Check, Code, Guarded, Items, ProblemBody, Status, Version, Why},
+};
+use crate::{
+    backend::xdp::probe::{Protocol, Question},
+    daemon::{
+        handle::Handle,
+        report::{Filter, unspecified},
+    },
+    policy::entry::Action,
+};
+
+/// A million prefixes with comments fit.
+const MAX_BODY_BYTES: usize = 256 << 20;
+
+/// Every endpoint.
+pub fn router(handle: Handle) -> Router {
+    let api = Router::new()
+        .route("/status", get(status))
+        .route("/blocks", get(blocks).post(block))
+        .route("/blocks/{prefix}", delete(unblock))
+        .route("/allows", get(allows).post(allow))
+        .route("/allows/{prefix}", delete(unallow))
+        .route("/batch", post(batch))
+        .route("/lists", get(lists))
+        .route("/lists/{name}", get(list).put(replace).delete(flush))
+        .route("/guard", get(guarded).post(guard))
+        .route("/guard/{prefix}", delete(unguard))
+        .route("/check", get(check))
+        .route("/why", get(why))
+        .route("/events", get(events::stream))
+        .route("/detach", post(detach))
+        .route("/version", get(version));
+    Router::new()
+        .nest("/api/v1", api)
+        .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(handle)
+}
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+fn asked<T>(query: Asked<T>) -> Result<T, ProblemBody> {
+    query
+        .map(|Query(query)| query)
+        .map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))
+}
+
+async fn nothing_here() -> ProblemBody {
+    ProblemBody::new(Code::NotFound, "there is no such endpoint")
+}
+
+async fn status(State(handle): State<Handle>) -> Reply<Status> {
+    handle.call(|owner| owner.status()).await.map(Json)
+}
+
+async fn version() -> Json<Version> {
+    Json(Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        abi: abi::VERSION,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Show {
+    list: Option<String>,
+    contains: Option<IpAddr>,
+    limit: Option<usize>,
+}
+
+async fn show(
+    handle: Handle,
+    actions: &'static [Action],
+    list: Option<String>,
+    query: Asked<Show>,
+) -> Reply<Items<wire::Entry>> {
+    let show = asked(query)?;
+    let filter = Filter {
+        list: list.or(show.list),
+        contains: show.contains,
+        limit: show.limit,
+    };
+    handle.call(move |owner| owner.entries(actions, &filter)).await.map(Json)
+}
+
+async fn blocks(State(handle): State<Handle>, query: Asked<Show>) -> Reply<Items<wire::Entry>> {
+    show(handle, &[Action::Block], None, query).await
+}
+
+async fn allows(State(handle): State<Handle>, query: Asked<Show>) -> Reply<Items<wire::Entry>> {
+    show(handle, &[Action::Allow], None, query).await
+}
+
+async fn list(
+    State(handle): State<Handle>,
+    Path(name): Path<String>,
+    query: Asked<Show>,
+) -> Reply<Items<wire::Entry>> {
+    show(handle, &Action::ALL, Some(name), query).await
+}
+
+async fn block(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(put): Body<wire::Put>,
+) -> Response {
+    reply::put(put_block(&handle, peer, put).await)
+}
+
+/// The guard is looked at first: the session that asks may be newer than the last look.
+async fn put_block(handle: &Handle, peer: Peer, put: wire::Put) -> Result<Changed, ProblemBody> {
+    handle.refresh_guard().await?;
+    handle
+        .call(move |owner| owner.put(Action::Block, &put, &peer.name()))
+        .await
+}
+
+async fn allow(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(put): Body<wire::Put>,
+) -> Response {
+    let changed = handle.call(move |owner| owner.put(Action::Allow, &put, &peer.name()));
+    reply::put(changed.await)
+}
+
+async fn unblock(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(prefix): Path<String>,
+) -> Reply<Changed> {
+    let job = handle.call(move |owner| owner.remove(Action::Block, &prefix, &peer.name()));
+    job.await.map(Json)
+}
+
+async fn unallow(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(prefix): Path<String>,
+) -> Reply<Changed> {
+    let job = handle.call(move |owner| owner.remove(Action::Allow, &prefix, &peer.name()));
+    job.await.map(Json)
+}
+
+async fn batch(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(batch): Body<wire::Batch>,
+) -> Reply<Changed> {
+    handle.refresh_guard().await?;
+    let job = handle.call(move |owner| owner.batch(&batch, &peer.name()));
+    job.await.map(Json)
+}
+
+async fn lists(State(handle): State<Handle>) -> Reply<Items<wire::List>> {
+    handle.call(|owner| Ok(owner.lists())).await.map(Json)
+}
+
+async fn replace(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+    Body(replace): Body<wire::Replace>,
+) -> Reply<Changed> {
+    handle.refresh_guard().await?;
+    let job = handle.call(move |owner| owner.replace(&name, &replace, &peer.name()));
+    job.await.map(Json)
+}
+
+async fn flush(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(name): Path<String>,
+) -> Reply<Changed> {
+    let job = handle.call(move |owner| owner.flush(&name, &peer.name()));
+    job.await.map(Json)
+}
+
+async fn guarded(State(handle): State<Handle>) -> Reply<Items<Guarded>> {
+    handle.refresh_guard().await?;
+    handle.call(|owner| Ok(owner.guarded())).await.map(Json)
+}
+
+async fn guard(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(put): Body<wire::GuardPut>,
+) -> Response {
+    let job = handle.call(move |owner| owner.guard_add(&put, &peer.name()));
+    reply::put(job.await)
+}
+
+async fn unguard(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(prefix): Path<String>,
+) -> Reply<Changed> {
+    let job = handle.call(move |owner| owner.guard_remove(&prefix, &peer.name()));
+    job.await.map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskCheck {
+    address: IpAddr,
+}
+
+async fn check(State(handle): State<Handle>, query: Asked<AskCheck>) -> Reply<Check> {
+    let AskCheck { address } = asked(query)?;
+    handle.call(move |owner| owner.check(address)).await.map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskWhy {
+    address: IpAddr,
+    port: Option<u16>,
+    proto: Option<String>,
+    iface: Option<String>,
+    vlan: Option<u16>,
+}
+
+async fn why(State(handle): State<Handle>, query: Asked<AskWhy>) -> Reply<Why> {
+    let ask = asked(query)?;
+    let protocol = match ask.proto.as_deref() {
+        None | Some("tcp") => Protocol::Tcp,
+        Some("udp") => Protocol::Udp,
+        Some("icmp") => Protocol::Icmp,
+        Some(other) => {
+            let message = format!("protocol {other:?} is none of tcp, udp, icmp");
+            return Err(ProblemBody::new(Code::BadInput, message));
+        }
+    };
+    if ask.vlan.is_some_and(|vlan| vlan > 4094) {
+        return Err(ProblemBody::new(Code::BadInput, "a VLAN id is at most 4094"));
+    }
+    let question = Question {
+        source: ask.address,
+        destination: unspecified(ask.address),
+        protocol,
+        port: ask.port.unwrap_or(0),
+        vlan: ask.vlan,
+        interface: 0,
+    };
+    let job = handle.call(move |owner| owner.why(question, ask.iface.as_deref()));
+    job.await.map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detach {
+    interface: Option<String>,
+}
+
+async fn detach(State(handle): State<Handle>, Body(detach): Body<Detach>) -> Reply<Changed> {
+    let job = handle.call(move |owner| owner.detach(detach.interface.as_deref()));
+    job.await.map(Json)
+}

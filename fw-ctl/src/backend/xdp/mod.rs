@@ -1,0 +1,276 @@
+//! The XDP layer: tables, program and links in the kernel.
+//!
+//! - [`load`]: the object, the maps, the program
+//! - [`links`]: what holds the program on an interface
+//! - [`tables`]: applying a plan
+//! - [`probe`]: asking the loaded program
+//! - [`events`]: sampled drops
+//! - [`detach`]: taking everything off again
+//! - [`pins`]: where all of it stands on bpffs
+
+pub mod detach;
+pub mod events;
+pub mod links;
+pub mod load;
+pub mod pins;
+pub mod probe;
+mod sys;
+pub mod table;
+pub mod tables;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Array, MapData, MapError, PerCpuArray},
+    programs::Xdp as Program,
+};
+use fw_common::{
+    abi::{self, Config, Counter, MapSpec, Sampler},
+    reason::Outcome,
+};
+use nix::fcntl::Flock;
+
+use self::{
+    events::Events,
+    links::{Attached, LinkError, Mode},
+    load::{LoadError, Loaded, ProgramFacts},
+    pins::{Pins, PinsError},
+    probe::{Answer, ProbeError, Question},
+    table::Table,
+    tables::{ActionTables, Tables},
+};
+use crate::host::links::Link;
+
+/// Why the XDP layer could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The pin directory.
+    #[error(transparent)]
+    Pins(#[from] PinsError),
+    /// Maps or program.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A table could not be read.
+    #[error("cannot read the tables in the kernel")]
+    Tables(#[source] io::Error),
+}
+
+/// The XDP layer of this host.
+pub struct Xdp {
+    pins: Pins,
+    /// Held as long as this process writes the maps.
+    _claim: Flock<File>,
+    object: Ebpf,
+    program: Program,
+    /// What the kernel says of the program.
+    pub facts: ProgramFacts,
+    /// Why the program takes no multi-buffer packets, if it does not.
+    pub no_frags: Option<String>,
+    replaced: Vec<&'static str>,
+    /// The tables.
+    pub tables: Tables,
+    attached: BTreeMap<String, Attached>,
+    config: Array<MapData, Config>,
+    counters: PerCpuArray<MapData, Counter>,
+    samplers: PerCpuArray<MapData, Sampler>,
+    events: Option<Events>,
+    /// Prints what the kernel side logged.
+    flush_log: Box<dyn FnMut() + Send>,
+}
+
+impl Xdp {
+    /// Loads maps and program, or goes on with those that are pinned. No interface is touched yet.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open(pin_dir: &Path, capacities: &BTreeMap<&'static str, u32>) -> Result<Self, OpenError> {
+        let pins = Pins::new(pin_dir);
+        let claim = pins.claim()?;
+        let Loaded {
+            mut object,
+            program,
+            facts,
+            no_frags,
+            replaced,
+        } = load::load(&pins, capacities)?;
+        let mut table = |spec: MapSpec| -> Result<Table, LoadError> {
+            let capacity = load::capacity(&spec, capacities) as usize;
+            Ok(Table::new(spec, load::take_map(&mut object, spec.name)?, capacity))
+        };
+        let tables = Tables::new(
+            table(abi::GUARD_V4)?,
+            table(abi::GUARD_V6)?,
+            ActionTables {
+                v4: table(abi::ALLOW_V4)?,
+                v6: table(abi::ALLOW_V6)?,
+                host_v4: table(abi::ALLOW_HOST_V4)?,
+                host_v6: table(abi::ALLOW_HOST_V6)?,
+            },
+            ActionTables {
+                v4: table(abi::BLOCK_V4)?,
+                v6: table(abi::BLOCK_V6)?,
+                host_v4: table(abi::BLOCK_HOST_V4)?,
+                host_v6: table(abi::BLOCK_HOST_V6)?,
+            },
+        )
+        .map_err(OpenError::Tables)?;
+        let config = load::take(&mut object, abi::CONFIG.name)?;
+        let counters = load::take(&mut object, abi::COUNTERS.name)?;
+        let samplers = load::take(&mut object, abi::SAMPLER.name)?;
+        let events = Events::new(load::take(&mut object, abi::EVENTS.name)?);
+        let flush_log = load::logger(&mut object)?;
+        Ok(Self {
+            pins,
+            _claim: claim,
+            object,
+            program,
+            facts,
+            no_frags,
+            replaced,
+            tables,
+            attached: BTreeMap::new(),
+            config,
+            counters,
+            samplers,
+            events: Some(events),
+            flush_log,
+        })
+    }
+
+    /// Takes over the links of other ABI versions. Called before interfaces are attached.
+    ///
+    /// # Errors
+    /// [`PinsError`]
+    pub fn adopt_links(&self) -> Result<Vec<PathBuf>, PinsError> {
+        self.pins.adopt_links()
+    }
+
+    /// Puts the program on an interface, or goes on with what is pinned for it.
+    ///
+    /// # Errors
+    /// [`LinkError`]
+    pub fn attach(&mut self, interface: &Link, mode: Mode) -> Result<&Attached, LinkError> {
+        let attached = {
+            let fd = self.program.fd().map_err(|error| LinkError::Pin {
+                interface: interface.name.clone(),
+                source: io::Error::other(error),
+            })?;
+            links::attach(&self.pins, fd.as_fd(), self.facts.id, interface, mode)?
+        };
+        self.attached.remove(&interface.name);
+        Ok(self.attached.entry(interface.name.clone()).or_insert(attached))
+    }
+
+    /// Forgets an interface that is gone, with its pin.
+    pub fn forget(&mut self, interface: &str) {
+        self.attached.remove(interface);
+        let _ = fs::remove_file(self.pins.link(interface));
+    }
+
+    /// Takes the program off an interface.
+    ///
+    /// # Errors
+    /// [`LinkError::Pin`]
+    pub fn detach(&mut self, interface: &str) -> Result<bool, LinkError> {
+        self.attached.remove(interface);
+        links::detach(&self.pins, interface)
+    }
+
+    /// How an interface is attached.
+    pub fn attached(&self, interface: &str) -> Option<&Attached> {
+        self.attached.get(interface)
+    }
+
+    /// Interfaces with a pinned link.
+    pub fn pinned(&self) -> Vec<String> {
+        self.pins.links()
+    }
+
+    /// The last step of a start: what was made beside the old takes its place, now that all links
+    /// run it.
+    ///
+    /// # Errors
+    /// [`LoadError::Pin`]
+    pub fn settle(&mut self, older: &[PathBuf]) -> Result<(), LoadError> {
+        let moved = std::mem::take(&mut self.replaced);
+        for name in moved.into_iter().chain(["program"]) {
+            let (from, to) = (self.pins.new_map(name), self.pins.map(name));
+            if from.exists() {
+                fs::rename(&from, &to).map_err(|source| LoadError::Pin { path: to, source })?;
+            }
+        }
+        for directory in older {
+            for path in pins::entries(directory) {
+                let _ = fs::remove_file(path);
+            }
+            let _ = fs::remove_dir(directory);
+        }
+        Ok(())
+    }
+
+    /// The reading end of the ring of sampled drops; there is one.
+    pub fn take_events(&mut self) -> Option<Events> {
+        self.events.take()
+    }
+
+    /// What the loaded program does with a packet.
+    ///
+    /// # Errors
+    /// [`ProbeError`]
+    pub fn ask(&self, question: &Question) -> Result<Answer, ProbeError> {
+        probe::ask(&self.program, question)
+    }
+
+    /// Sets the runtime switches.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_config(&mut self, config: Config) -> Result<(), MapError> {
+        self.config.set(0, config, 0)
+    }
+
+    /// Packets and bytes of each outcome, all CPUs together.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn totals(&self) -> Result<Vec<(Outcome, Counter)>, MapError> {
+        Outcome::all()
+            .map(|outcome| {
+                let mut sum = Counter::default();
+                for counter in self.counters.get(&outcome.index(), 0)?.iter() {
+                    sum.packets += counter.packets;
+                    sum.bytes += counter.bytes;
+                }
+                Ok((outcome, sum))
+            })
+            .collect()
+    }
+
+    /// Samples held back, and samples lost.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn samples(&self) -> Result<(u64, u64), MapError> {
+        let samplers = self.samplers.get(&0, 0)?;
+        Ok(samplers.iter().fold((0, 0), |(limited, lost), sampler| {
+            (limited + sampler.limited, lost + sampler.lost)
+        }))
+    }
+
+    /// Lets the kernel side say, through aya-log, what it reads in its configuration.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn announce(&mut self) -> Result<(), LoadError> {
+        load::run_once(&mut self.object, abi::PROGRAM_ANNOUNCE)?;
+        (self.flush_log)();
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! `list`: entries and guarded prefixes.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+use fw_common::Prefix;
+
+use crate::{
+    api::wire::{Entry, Guarded, Items},
+    cli::{
+        Context, address,
+        client::{encode, with_query},
+        guard,
+        output::{escape, table},
+    },
+    duration::Ttl,
+    policy::entry::ListName,
+};
+
+/// Rows that a terminal shows without `--all`.
+const ROWS: usize = 50;
+
+/// What `list` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// `blocks`, `allows`, `guard`, or the name of a list; without it, allows and blocks
+    #[arg(value_name = "LIST")]
+    what: Option<ListName>,
+    /// Show every row on a terminal, too
+    #[arg(long)]
+    all: bool,
+    /// Only what covers this address
+    #[arg(long, value_name = "ADDR")]
+    contains: Option<String>,
+}
+
+/// `fw-ctl list`
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let contains = args.contains.as_deref().map(address::host).transpose()?;
+    let rows = (context.output.is_for_terminal() && !args.all).then_some(ROWS);
+    let paths = match args.what.as_ref().map(ListName::as_str) {
+        Some("guard") => return guard(contains, rows, context),
+        Some("blocks") => vec!["/blocks".to_owned()],
+        Some("allows") => vec!["/allows".to_owned()],
+        Some(name) => vec![format!("/lists/{}", encode(name))],
+        None => vec!["/allows".to_owned(), "/blocks".to_owned()],
+    };
+    let query = [
+        ("contains", contains.map(|address| address.to_string())),
+        ("limit", rows.map(|rows| rows.to_string())),
+    ];
+    let mut found = Items::all(Vec::new());
+    for path in paths {
+        let part: Items<Entry> = context.client.get(&with_query(&path, &query))?;
+        found.items.extend(part.items);
+        found.total += part.total;
+    }
+    context
+        .output
+        .either(&found, |found| entry_rows(found, rows))?;
+    Ok(0)
+}
+
+/// The guarded prefixes, of those that cover an address if one is given.
+pub fn guard(contains: Option<IpAddr>, rows: Option<usize>, context: &Context) -> Result<u8> {
+    let mut found = guard::fetch(context)?;
+    if let Some(address) = contains {
+        let covers = |prefix: Prefix| prefix.contains(address);
+        found
+            .items
+            .retain(|item| item.prefix.parse().is_ok_and(covers));
+        found.total = found.items.len();
+    }
+    context
+        .output
+        .either(&found, |found| guard_rows(found, rows))?;
+    Ok(0)
+}
+
+/// An entry in one line, as a reason.
+pub fn describe(entry: &Entry) -> String {
+    let mut text = format!(
+        "{} {} in list {}, {}",
+        entry.action,
+        entry.prefix,
+        escape(&entry.list),
+        match Ttl::from_secs(entry.ttl_s) {
+            Ttl::Never => "without end".to_owned(),
+            left => format!("{left} left"),
+        },
+    );
+    if !entry.comment.is_empty() {
+        text += &format!(": {}", escape(&entry.comment));
+    }
+    text
+}
+
+fn entry_rows(found: &Items<Entry>, rows: Option<usize>) -> String {
+    let row = |entry: &Entry| {
+        [
+            entry.prefix.clone(),
+            entry.action.clone(),
+            escape(&entry.list).into_owned(),
+            Ttl::from_secs(entry.ttl_s).to_string(),
+            entry.packets.to_string(),
+            escape(&entry.comment).into_owned(),
+        ]
+    };
+    let header = ["PREFIX", "ACTION", "LIST", "ENDS IN", "PACKETS", "COMMENT"];
+    first_of(found, rows, |items| table(header, items.iter().map(row)))
+}
+
+fn guard_rows(found: &Items<Guarded>, rows: Option<usize>) -> String {
+    let row = |item: &Guarded| [item.prefix.clone(), item.source.clone()];
+    first_of(found, rows, |items| {
+        table(["PREFIX", "SOURCE"], items.iter().map(row))
+    })
+}
+
+/// At most as many rows as are wanted, and how many there are beyond.
+fn first_of<T>(found: &Items<T>, rows: Option<usize>, show: impl FnOnce(&[T]) -> String) -> String {
+    let shown = rows.unwrap_or(usize::MAX).min(found.items.len());
+    let mut text = show(&found.items[..shown]);
+    if let Some(more @ 1..) = found.total.checked_sub(shown) {
+        text += &format!("... {more} more, --all shows them\n");
+    }
+    text
+}
+
+#[cfg(test)]
+pub(in crate::cli) mod tests {
+    use super::*;
+
+    /// An entry of `local` that never ends.
+    pub fn entry(prefix: &str, action: &str, comment: &str) -> Entry {
+        Entry {
+            prefix: prefix.into(),
+            action: action.into(),
+            list: "local".into(),
+            comment: comment.into(),
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            ttl_s: None,
+            packets: 7,
+            bytes: 420,
+        }
+    }
+
+    #[test]
+    fn a_terminal_sees_the_first_rows_and_how_many_more_there_are() {
+        let mut found = Items::all(vec![entry("192.0.2.1", "block", "x"); 60]);
+        found.total = 1000;
+        let text = entry_rows(&found, Some(50));
+        assert_eq!(text.lines().count(), 1 + 50 + 1);
+        assert!(
+            text.ends_with("\n... 950 more, --all shows them\n"),
+            "{text}"
+        );
+        found.total = 60;
+        assert_eq!(entry_rows(&found, None).lines().count(), 1 + 60);
+    }
+
+    #[test]
+    fn a_row_has_everything_and_nothing_that_drives_a_terminal() {
+        let mut found = entry("2001:db8::/32", "block", "a\x1b[31m");
+        found.ttl_s = Some(5_400);
+        assert_eq!(
+            entry_rows(&Items::all(vec![found.clone()]), None)
+                .lines()
+                .nth(1),
+            Some("2001:db8::/32  block   local  1h30m    7        a\\u{1b}[31m")
+        );
+        assert_eq!(
+            describe(&found),
+            "block 2001:db8::/32 in list local, 1h30m left: a\\u{1b}[31m"
+        );
+        assert_eq!(
+            describe(&entry("192.0.2.1", "allow", "")),
+            "allow 192.0.2.1 in list local, without end"
+        );
+    }
+}

@@ -1,0 +1,220 @@
+//! `status`: everything about the daemon on one screen.
+
+use anyhow::Result;
+
+use crate::{
+    api::wire::{Interface, Status},
+    cli::{
+        Context,
+        output::{Output, escape, table},
+    },
+};
+
+/// `fw-ctl status`
+pub fn run(context: &Context) -> Result<u8> {
+    let status: Status = context.client.get("/status")?;
+    context
+        .output
+        .either(&status, |status| screen(status, &context.output))?;
+    Ok(exit(&status))
+}
+
+/// A daemon that sees no packet is a negative answer.
+fn exit(status: &Status) -> u8 {
+    u8::from(!status.interfaces.iter().any(|interface| interface.attached))
+}
+
+fn screen(status: &Status, output: &Output) -> String {
+    let parts = [
+        head(status, output),
+        interfaces(&status.interfaces),
+        lists(status),
+        tables(status),
+        totals(status),
+    ];
+    parts.join("\n")
+}
+
+fn head(status: &Status, output: &Output) -> String {
+    let state = match status.state.as_str() {
+        "ok" => output.good("ok"),
+        state => output.bad(&escape(state)),
+    };
+    let mut text = format!(
+        "fw-ctl {}: {state}, process {} since {:.0}\n",
+        status.version, status.pid, status.started_at
+    );
+    for alarm in &status.alarms {
+        text += &format!("{} {}\n", output.bad("alarm:"), escape(alarm));
+    }
+    if status.observe {
+        text += "observe mode: drops are counted, nothing is dropped\n";
+    }
+    let program = &status.program;
+    let frames = match program.frags {
+        true => "multi-buffer frames",
+        false => "linear frames only",
+    };
+    text += &format!(
+        "program  {} (id {}, tag {}, ABI {}), {frames}\n",
+        program.name, program.id, program.tag, status.abi
+    );
+    text += &format!("mirror   {}\n", escape(&status.mirror));
+    text += &format!("guard    {} prefixes\n", status.guard);
+    let samples = &status.samples;
+    text + &format!(
+        "samples  {} held back, {} lost\n",
+        samples.limited, samples.lost
+    )
+}
+
+fn interfaces(interfaces: &[Interface]) -> String {
+    let row = |interface: &Interface| {
+        let mode = match (interface.attached, &interface.mode) {
+            (true, Some(mode)) => mode.clone(),
+            (true, None) => "attached".to_owned(),
+            (false, _) => "not attached".to_owned(),
+        };
+        [
+            escape(&interface.name).into_owned(),
+            interface
+                .index
+                .map_or("-".to_owned(), |index| index.to_string()),
+            mode,
+            escape(&interface.detail).into_owned(),
+        ]
+    };
+    table(
+        ["INTERFACE", "INDEX", "MODE", "WHY"],
+        interfaces.iter().map(row),
+    )
+}
+
+fn lists(status: &Status) -> String {
+    let rows = status.lists.iter().map(|list| {
+        [
+            escape(&list.name).into_owned(),
+            list.blocks.to_string(),
+            list.allows.to_string(),
+        ]
+    });
+    table(["LIST", "BLOCKS", "ALLOWS"], rows)
+}
+
+fn tables(status: &Status) -> String {
+    let rows = status.tables.iter().map(|table| {
+        let percent = (table.used * 100).checked_div(table.capacity).unwrap_or(0);
+        [
+            table.map.clone(),
+            table.used.to_string(),
+            table.capacity.to_string(),
+            format!("{percent} %"),
+        ]
+    });
+    table(["TABLE", "USED", "CAPACITY", "FILL"], rows)
+}
+
+/// The outcomes that occurred.
+fn totals(status: &Status) -> String {
+    let seen = status.totals.iter().filter(|total| total.packets > 0);
+    let rows = seen.map(|total| {
+        [
+            total.action.clone(),
+            total.reason.clone(),
+            total.family.clone(),
+            total.packets.to_string(),
+            total.bytes.to_string(),
+        ]
+    });
+    table(["ACTION", "REASON", "FAMILY", "PACKETS", "BYTES"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ColorChoice;
+
+    use super::*;
+    use crate::{
+        api::wire::{List, Program, Samples, Table, Total},
+        cli::output::Format,
+    };
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0".into(),
+            abi: 1,
+            pid: 42,
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            observe: false,
+            state: "degraded".into(),
+            alarms: vec!["eth1 is away".into()],
+            program: Program {
+                name: "fwctl_frags".into(),
+                id: 7,
+                tag: "0123456789abcdef".into(),
+                frags: true,
+            },
+            interfaces: vec![Interface {
+                name: "eth0".into(),
+                index: Some(2),
+                attached: true,
+                mode: Some("native".into()),
+                detail: "the driver runs it".into(),
+            }],
+            lists: vec![List {
+                name: "local".into(),
+                blocks: 3,
+                allows: 1,
+            }],
+            tables: vec![Table {
+                map: "BLOCK_V4".into(),
+                used: 3,
+                capacity: 300,
+            }],
+            totals: [("drop", "block", 9), ("pass", "tags", 0)]
+                .map(|(action, reason, packets)| Total {
+                    action: action.into(),
+                    reason: reason.into(),
+                    family: "ipv4".into(),
+                    packets,
+                    bytes: packets * 60,
+                })
+                .into(),
+            guard: 12,
+            mirror: "none".into(),
+            samples: Samples::default(),
+        }
+    }
+
+    #[test]
+    fn one_screen_shows_everything_that_is_known() {
+        let output = Output::new(Format::Human, false, ColorChoice::Never);
+        let text = screen(&status(), &output);
+        for line in [
+            "fw-ctl 0.1.0: degraded, process 42 since 1970-01-01T00:00:00Z",
+            "alarm: eth1 is away",
+            "program  fwctl_frags (id 7, tag 0123456789abcdef, ABI 1), multi-buffer frames",
+            "guard    12 prefixes",
+            "eth0       2      native  the driver runs it",
+            "local  3       1",
+            "BLOCK_V4  3     300       1 %",
+            "drop    block   ipv4    9        540",
+        ] {
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line}\n---\n{text}"
+            );
+        }
+        assert!(!text.contains("tags"), "what did not occur is not shown");
+    }
+
+    #[test]
+    fn only_a_daemon_that_sees_packets_is_exit_0() {
+        let mut status = status();
+        assert_eq!(exit(&status), 0);
+        status.interfaces[0].attached = false;
+        assert_eq!(exit(&status), 1);
+        status.interfaces.clear();
+        assert_eq!(exit(&status), 1);
+    }
+}

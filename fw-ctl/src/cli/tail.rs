@@ -1,0 +1,184 @@
+//! `tail`: drops and changes as they happen.
+
+use std::{
+    io::{self, ErrorKind},
+    net::{IpAddr, SocketAddr},
+};
+
+use anyhow::Result;
+
+use crate::{
+    api::wire::{DropSample, Event},
+    cli::{Context, output::escape},
+};
+
+/// `fw-ctl tail`
+pub fn run(context: &Context) -> Result<u8> {
+    let print = |data: &str| {
+        let text = match context.output.is_json() {
+            true => data.to_owned(),
+            false => line(&serde_json::from_str(data)?, context),
+        };
+        Ok(context.output.stream(&text)?)
+    };
+    let note = |text: &str| {
+        context
+            .output
+            .note(format_args!("fw-ctl: {}", escape(text)))
+    };
+    match context.client.events(print, note) {
+        Err(error) if is_broken_pipe(&error) => Ok(0),
+        printed => printed.map(|()| 0),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+fn line(event: &Event, context: &Context) -> String {
+    match event {
+        Event::Drop(sample) => {
+            let verdict = match sample.observed {
+                true => "observe".to_owned(),
+                false => context.output.bad("drop"),
+            };
+            format!("{:.0} {verdict} {}", sample.time, packet(sample))
+        }
+        Event::Changed { time, detail, by } => {
+            format!("{time:.0} changed {} by {}", escape(detail), escape(by))
+        }
+        Event::Interface {
+            time,
+            interface,
+            detail,
+        } => format!(
+            "{time:.0} interface {} {}",
+            escape(interface),
+            escape(detail)
+        ),
+    }
+}
+
+/// `192.0.2.7:4242 -> 198.51.100.2:22 tcp block local eth0 60 bytes`
+fn packet(sample: &DropSample) -> String {
+    let ports = has_ports(sample.protocol);
+    let mut text = format!(
+        "{} -> {} {} {}",
+        end(sample.source, ports.then_some(sample.source_port)),
+        end(sample.destination, ports.then_some(sample.destination_port)),
+        protocol(sample),
+        sample.reason,
+    );
+    if let Some(list) = &sample.list {
+        text += &format!(" {}", escape(list));
+    }
+    text += &format!(" {}", escape(&sample.interface));
+    for vlan in &sample.vlans {
+        text += &format!(" vlan {vlan}");
+    }
+    text + &format!(" {} bytes", sample.length)
+}
+
+/// An address, with its port where one was read.
+fn end(address: Option<IpAddr>, port: Option<u16>) -> String {
+    match (address, port) {
+        (None, _) => "?".to_owned(),
+        (Some(address), Some(port @ 1..)) => SocketAddr::new(address, port).to_string(),
+        (Some(address), _) => address.to_string(),
+    }
+}
+
+const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, 6 | 17)
+}
+
+fn protocol(sample: &DropSample) -> String {
+    let [kind, code] = sample.destination_port.to_be_bytes();
+    match sample.protocol {
+        1 => format!("icmp {kind}/{code}"),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        47 => "gre".to_owned(),
+        50 => "esp".to_owned(),
+        58 => format!("icmpv6 {kind}/{code}"),
+        132 => "sctp".to_owned(),
+        number => format!("protocol {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> DropSample {
+        DropSample {
+            time: jiff::Timestamp::UNIX_EPOCH,
+            interface: "eth0".into(),
+            source: "192.0.2.7".parse().ok(),
+            destination: "198.51.100.2".parse().ok(),
+            protocol: 6,
+            source_port: 4242,
+            destination_port: 22,
+            vlans: Vec::new(),
+            length: 60,
+            reason: "block".into(),
+            list: Some("local".into()),
+            observed: false,
+        }
+    }
+
+    #[test]
+    fn a_drop_is_one_line() {
+        assert_eq!(
+            packet(&sample()),
+            "192.0.2.7:4242 -> 198.51.100.2:22 tcp block local eth0 60 bytes"
+        );
+        let v6 = DropSample {
+            source: "2001:db8::7".parse().ok(),
+            destination: "2001:db8::1".parse().ok(),
+            vlans: vec![5, 6],
+            ..sample()
+        };
+        assert_eq!(
+            packet(&v6),
+            "[2001:db8::7]:4242 -> [2001:db8::1]:22 tcp block local eth0 vlan 5 vlan 6 60 bytes"
+        );
+    }
+
+    #[test]
+    fn what_has_no_ports_shows_none() {
+        let icmp = DropSample {
+            protocol: 1,
+            source_port: 0,
+            destination_port: 0x0800,
+            ..sample()
+        };
+        assert_eq!(
+            packet(&icmp),
+            "192.0.2.7 -> 198.51.100.2 icmp 8/0 block local eth0 60 bytes"
+        );
+        let fragment = DropSample {
+            source_port: 0,
+            destination_port: 0,
+            list: None,
+            reason: "tags".into(),
+            ..sample()
+        };
+        assert_eq!(
+            packet(&fragment),
+            "192.0.2.7 -> 198.51.100.2 tcp tags eth0 60 bytes"
+        );
+        let unread = DropSample {
+            source: None,
+            destination: None,
+            protocol: 99,
+            ..sample()
+        };
+        assert_eq!(
+            packet(&unread),
+            "? -> ? protocol 99 block local eth0 60 bytes"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! `why`: what happens to packets from an address, layer by layer.
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{
+    api::wire::{ProbePacket, Why},
+    cli::{Context, address, check, client::with_query, list::describe, output::escape},
+};
+
+/// What `why` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The source of the packet
+    #[arg(value_name = "ADDR")]
+    address: String,
+    /// Its destination port
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
+    /// Its protocol
+    #[arg(long)]
+    proto: Option<Proto>,
+    /// The interface it comes in on
+    #[arg(long, value_name = "IFACE")]
+    iface: Option<String>,
+    /// Its VLAN tag
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u16).range(0..4095))]
+    vlan: Option<u16>,
+}
+
+/// A protocol that a packet can be made of.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Proto {
+    Tcp,
+    Udp,
+    Icmp,
+}
+
+impl Proto {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+        }
+    }
+}
+
+/// `fw-ctl why`
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let query = [
+        ("address", Some(address::host(&args.address)?.to_string())),
+        ("port", args.port.map(|port| port.to_string())),
+        ("proto", args.proto.map(|proto| proto.name().to_owned())),
+        ("iface", args.iface.clone()),
+        ("vlan", args.vlan.map(|vlan| vlan.to_string())),
+    ];
+    let why: Why = context.client.get(&with_query("/why", &query))?;
+    context.output.either(&why, |why| {
+        check::headline(&why.check, &context.output) + &explain(why)
+    })?;
+    Ok(0)
+}
+
+fn explain(why: &Why) -> String {
+    let mut lines = vec![("packet", packet(&why.packet))];
+    for layer in &why.layers {
+        let verdict = format!("{}: {}", layer.verdict, escape(&layer.detail));
+        lines.push((&layer.name, verdict));
+    }
+    if let Some(guard) = &why.guard {
+        lines.push(("guard", format!("{} ({})", guard.prefix, guard.source)));
+    }
+    lines.extend(why.covering.iter().map(|entry| ("also", describe(entry))));
+    lines
+        .into_iter()
+        .map(|(name, text)| format!("  {:<8}{text}\n", escape(name)))
+        .collect()
+}
+
+fn packet(packet: &ProbePacket) -> String {
+    let port = packet
+        .port
+        .filter(|port| *port > 0)
+        .map(|port| format!(" port {port}"))
+        .unwrap_or_default();
+    let vlan = packet
+        .vlan
+        .map(|vlan| format!(", vlan {vlan}"))
+        .unwrap_or_default();
+    let interface = match &packet.interface {
+        Some(interface) => format!(", in on {}", escape(interface)),
+        None => String::new(),
+    };
+    format!(
+        "{} {} -> {}{port}{interface}{vlan}, {} bytes",
+        packet.protocol, packet.source, packet.destination, packet.length
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::wire::{Check, Guarded, Layer},
+        cli::list::tests::entry,
+    };
+
+    #[test]
+    fn an_explanation_names_packet_layers_guard_and_what_else_covers() {
+        let why = Why {
+            check: Check {
+                address: "192.0.2.7".parse().expect("an address"),
+                verdict: "pass".into(),
+                reason: "guard".into(),
+                observe: false,
+                entry: None,
+            },
+            packet: ProbePacket {
+                source: "192.0.2.7".parse().expect("an address"),
+                destination: "192.0.2.1".parse().expect("an address"),
+                protocol: "tcp".into(),
+                port: Some(22),
+                vlan: Some(5),
+                interface: Some("eth0".into()),
+                length: 58,
+            },
+            layers: vec![Layer {
+                name: "xdp".into(),
+                verdict: "pass".into(),
+                detail: "guarded".into(),
+            }],
+            covering: vec![entry("192.0.2.0/24", "block", "")],
+            guard: Some(Guarded {
+                prefix: "192.0.2.7".into(),
+                source: "ssh-peer".into(),
+            }),
+        };
+        assert_eq!(
+            explain(&why),
+            "  packet  tcp 192.0.2.7 -> 192.0.2.1 port 22, in on eth0, vlan 5, 58 bytes\n  \
+               xdp     pass: guarded\n  \
+               guard   192.0.2.7 (ssh-peer)\n  \
+               also    block 192.0.2.0/24 in list local, without end\n"
+        );
+    }
+}

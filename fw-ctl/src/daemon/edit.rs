@@ -1,0 +1,332 @@
+//! Changes as they come over the socket: read, judged, committed.
+
+use std::time::Duration;
+
+use fw_common::Prefix;
+
+use super::{
+    owner::{Owner, counts},
+    problem::{Failure, bad_input},
+};
+use crate::{
+    api::wire::{self, Changed, Code, Refused},
+    host::clock,
+    policy::{
+        change::{Change, Draft},
+        entry::{Action, Item, ListName},
+        guard::GuardSource,
+        time::Now,
+    },
+};
+
+/// Requests with more refused items than this name the first ones only.
+const MAX_REFUSED: usize = 1000;
+
+/// How a change is to be carried out.
+#[derive(Clone, Copy, Debug, Default)]
+struct How {
+    keep_going: bool,
+    dry_run: bool,
+}
+
+impl Owner {
+    /// `POST /blocks`, `POST /allows`
+    ///
+    /// # Errors
+    /// The first refusal, unless `keep_going`.
+    pub fn put(&mut self, action: Action, put: &wire::Put, by: &str) -> Result<Changed, Failure> {
+        let how = How {
+            keep_going: put.keep_going,
+            dry_run: put.dry_run,
+        };
+        let list = match &put.list {
+            Some(name) => list_name(name)?,
+            None => ListName::local(),
+        };
+        let strict = put.strict;
+        self.change(&put.items, how, by, |items| Change::Put {
+            action,
+            list,
+            items,
+            strict,
+        })
+    }
+
+    /// `PUT /lists/{name}`
+    ///
+    /// # Errors
+    /// The first refusal, unless `keep_going`.
+    pub fn replace(&mut self, name: &str, replace: &wire::Replace, by: &str) -> Result<Changed, Failure> {
+        let how = How {
+            keep_going: replace.keep_going,
+            dry_run: replace.dry_run,
+        };
+        let list = list_name(name)?;
+        let action = Action::ALL
+            .into_iter()
+            .find(|action| action.name() == replace.action)
+            .ok_or_else(|| {
+                bad_input(format!("action {:?} is neither block nor allow", replace.action))
+            })?;
+        self.change(&replace.items, how, by, |items| Change::Replace {
+            action,
+            list,
+            items,
+        })
+    }
+
+    /// `DELETE /blocks/{prefix}`, `DELETE /allows/{prefix}`
+    ///
+    /// # Errors
+    /// What is no prefix; one that is not there is no error.
+    pub fn remove(&mut self, action: Action, prefix: &str, by: &str) -> Result<Changed, Failure> {
+        let now = clock::now();
+        let (prefix, warning) = read_prefix(prefix)?;
+        let change = Change::Remove {
+            action,
+            prefixes: vec![prefix],
+        };
+        let mut draft = self.policy.prepare(change, now)?;
+        draft.warnings.extend(warning);
+        self.finish(draft, How::default(), now, by)
+    }
+
+    /// `POST /batch`
+    ///
+    /// # Errors
+    /// The first refusal: all or nothing.
+    pub fn batch(&mut self, batch: &wire::Batch, by: &str) -> Result<Changed, Failure> {
+        let now = clock::now();
+        let how = How {
+            dry_run: batch.dry_run,
+            ..How::default()
+        };
+        let mut all = Draft::default();
+        for (action, puts, removals) in [
+            (Action::Allow, &batch.allow, &batch.unallow),
+            (Action::Block, &batch.block, &batch.unblock),
+        ] {
+            let mut prefixes = Vec::new();
+            for text in removals {
+                let (prefix, warning) = read_prefix(text)?;
+                all.warnings.extend(warning);
+                prefixes.push(prefix);
+            }
+            let (items, refused) = self.read_items(puts, now, &mut all.warnings);
+            refuse(refused, puts.len())?;
+            if let Some(item) = items.iter().find(|item| prefixes.contains(&item.prefix)) {
+                return Err(bad_input(format!(
+                    "{} is to be added and removed in one batch",
+                    item.prefix
+                )));
+            }
+            let put = Change::Put {
+                action,
+                list: ListName::local(),
+                items,
+                strict: false,
+            };
+            all = all.and(self.policy.prepare(Change::Remove { action, prefixes }, now)?);
+            all = all.and(self.policy.prepare(put, now)?);
+        }
+        self.finish(all, how, now, by)
+    }
+
+    /// `DELETE /lists/{name}`
+    ///
+    /// # Errors
+    /// No such list.
+    pub fn flush(&mut self, name: &str, by: &str) -> Result<Changed, Failure> {
+        let now = clock::now();
+        let list = list_name(name)?;
+        let draft = self.policy.prepare(Change::Flush { list }, now)?;
+        self.finish(draft, How::default(), now, by)
+    }
+
+    /// `POST /guard`
+    ///
+    /// # Errors
+    /// What is no prefix.
+    pub fn guard_add(&mut self, put: &wire::GuardPut, by: &str) -> Result<Changed, Failure> {
+        let mut changed = Changed::default();
+        let mut added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
+        for text in &put.prefixes {
+            let (prefix, warning) = read_prefix(text)?;
+            changed.warnings.extend(warning);
+            if added.contains(&prefix) {
+                changed.unchanged += 1;
+            } else {
+                added.push(prefix);
+                changed.added += 1;
+            }
+        }
+        self.guard(GuardSource::Added, added, by)?;
+        Ok(changed)
+    }
+
+    /// `DELETE /guard/{prefix}`
+    ///
+    /// # Errors
+    /// One that the operator did not add.
+    pub fn guard_remove(&mut self, prefix: &str, by: &str) -> Result<Changed, Failure> {
+        let (prefix, warning) = read_prefix(prefix)?;
+        let mut added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
+        let before = added.len();
+        added.retain(|guarded| *guarded != prefix);
+        let others: Vec<_> = self
+            .policy
+            .guard
+            .iter()
+            .filter(|(guarded, _)| *guarded == prefix)
+            .flat_map(|(_, sources)| sources.iter().map(|source| source.name()))
+            .filter(|name| *name != GuardSource::Added.name())
+            .collect();
+        if before == added.len() && !others.is_empty() {
+            return Err(Failure::new(
+                Code::GuardRefused,
+                format!("{prefix} is guarded as {}, not by `guard add`", others.join(", ")),
+            ));
+        }
+        let removed = before - added.len();
+        self.guard(GuardSource::Added, added, by)?;
+        let mut changed = Changed {
+            removed,
+            unchanged: usize::from(removed == 0),
+            ..Changed::default()
+        };
+        changed.warnings.extend(warning);
+        if removed > 0 && !others.is_empty() {
+            changed
+                .warnings
+                .push(format!("{prefix} stays guarded as {}", others.join(", ")));
+        }
+        Ok(changed)
+    }
+
+    fn change(
+        &mut self,
+        items: &[wire::PutItem],
+        how: How,
+        by: &str,
+        change: impl FnOnce(Vec<Item>) -> Change,
+    ) -> Result<Changed, Failure> {
+        let now = clock::now();
+        let mut warnings = Vec::new();
+        let (read, mut refused) = self.read_items(items, now, &mut warnings);
+        // Positions among the items that were read lead back to positions among all.
+        let unread: Vec<usize> = refused.iter().map(|refused| refused.index).collect();
+        let positions: Vec<usize> = (0..items.len())
+            .filter(|index| unread.binary_search(index).is_err())
+            .collect();
+        let mut draft = self.policy.prepare(change(read), now)?;
+        refused.extend(draft.refused.drain(..).map(|(index, prefix, refusal)| {
+            let failure = Failure::from(&refusal);
+            Refused {
+                prefix: prefix.to_string(),
+                index: positions.get(index).copied().unwrap_or(index),
+                code: failure.code,
+                message: failure.message,
+            }
+        }));
+        refused.sort_by_key(|refused| refused.index);
+        if !how.keep_going {
+            refuse(std::mem::take(&mut refused), items.len())?;
+        }
+        warnings.append(&mut draft.warnings);
+        draft.warnings = warnings;
+        let mut changed = self.finish(draft, how, now, by)?;
+        changed.refused = refused;
+        Ok(changed)
+    }
+
+    fn finish(&mut self, draft: Draft, how: How, now: Now, by: &str) -> Result<Changed, Failure> {
+        if !how.dry_run {
+            self.commit(&draft, now, by)?;
+        }
+        Ok(counts(&draft))
+    }
+
+    fn read_items(
+        &self,
+        items: &[wire::PutItem],
+        now: Now,
+        warnings: &mut Vec<String>,
+    ) -> (Vec<Item>, Vec<Refused>) {
+        let mut read = Vec::with_capacity(items.len());
+        let mut refused = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match read_item(item, now) {
+                Ok((item, warning)) => {
+                    read.push(item);
+                    warnings.extend(warning);
+                }
+                Err(failure) => refused.push(Refused {
+                    prefix: item.prefix.clone(),
+                    index,
+                    code: failure.code,
+                    message: failure.message,
+                }),
+            }
+        }
+        (read, refused)
+    }
+}
+
+fn read_item(item: &wire::PutItem, now: Now) -> Result<(Item, Option<String>), Failure> {
+    let (prefix, warning) = read_prefix(&item.prefix)?;
+    if item.ttl_s == Some(0) {
+        return Err(bad_input(format!(
+            "{prefix}: an entry of 0 seconds would end before it begins"
+        )));
+    }
+    let comment = item
+        .comment
+        .parse()
+        .map_err(|error| bad_input(format!("{prefix}: {error}")))?;
+    let item = Item {
+        prefix,
+        deadline: item.ttl_s.map(|secs| now.after(Duration::from_secs(secs))),
+        comment,
+    };
+    Ok((item, warning))
+}
+
+/// A prefix, and a warning when host bits were cleared.
+fn read_prefix(text: &str) -> Result<(Prefix, Option<String>), Failure> {
+    let (prefix, cleared) = Prefix::parse(text).map_err(|error| {
+        let shown: String = text.chars().take(64).collect();
+        bad_input(format!("{shown:?}: {error}"))
+    })?;
+    let warning = cleared.then(|| format!("{text} has host bits, {prefix} is taken"));
+    Ok((prefix, warning))
+}
+
+fn list_name(text: &str) -> Result<ListName, Failure> {
+    text.parse().map_err(|error| {
+        let shown: String = text.chars().take(64).collect();
+        bad_input(format!("{shown:?}: {error}"))
+    })
+}
+
+/// All or nothing: a single refused item refuses the change.
+fn refuse(mut refused: Vec<Refused>, asked: usize) -> Result<(), Failure> {
+    let Some(first) = refused.first() else {
+        return Ok(());
+    };
+    let message = if asked == 1 {
+        first.message.clone()
+    } else {
+        format!(
+            "{} of {asked} prefixes are refused, nothing was changed; the first: {}",
+            refused.len(),
+            first.message
+        )
+    };
+    let mut failure = Failure::new(first.code, message);
+    if first.code == Code::GuardRefused {
+        failure = failure.with_hint("`fw-ctl guard list` shows who can never be dropped, and why");
+    }
+    refused.truncate(MAX_REFUSED);
+    failure.refused = refused;
+    Err(failure)
+}

@@ -1,0 +1,135 @@
+//! Keeping the program on the configured interfaces, while they come and go.
+
+use super::{
+    owner::{Owner, wire_time},
+    problem::Failure,
+};
+use crate::{
+    api::wire::{self, Code, Event},
+    backend::xdp::{
+        links::{LinkError, Mode},
+        load::chain,
+    },
+    host::{clock, links::Link},
+};
+
+impl Owner {
+    /// Attaches every configured interface that is there and not attached, and forgets those that
+    /// are gone. What is attached stays untouched.
+    ///
+    /// # Errors
+    /// The first interface that refuses; it is tried again with the next change of the links.
+    pub fn attach_all(&mut self, links: Vec<Link>) -> Result<(), Failure> {
+        self.links = links;
+        let mut result = Ok(());
+        for name in self.interfaces.keys().cloned().collect::<Vec<_>>() {
+            if let Err(failure) = self.attach_one(&name) {
+                self.interfaces.insert(name, Some(failure.to_string()));
+                result = result.and(Err(failure));
+            }
+        }
+        result
+    }
+
+    fn attach_one(&mut self, name: &str) -> Result<(), Failure> {
+        let Some(link) = self.links.iter().find(|link| link.name == name).cloned() else {
+            if self.xdp.attached(name).is_some() {
+                self.tell_interface(name, "the interface is gone");
+                self.xdp.forget(name);
+            }
+            self.interfaces.insert(name.to_owned(), Some("there is no such interface".to_owned()));
+            return Ok(());
+        };
+        if let Some(attached) = self.xdp.attached(name) {
+            if attached.index == link.index && attached.is_alive() {
+                return Ok(());
+            }
+            self.xdp.forget(name);
+        }
+        let mode = self.config.mode;
+        let attached = self.xdp.attach(&link, mode).map_err(Failure::from)?;
+        let detail = format!("attached in {} mode: {}", attached.mode, attached.detail);
+        self.interfaces.insert(name.to_owned(), None);
+        self.tell_interface(name, &detail);
+        Ok(())
+    }
+
+    /// Takes the program off one interface, or everything off the host and ends.
+    ///
+    /// # Errors
+    /// The kernel refuses, or the interface is not ours.
+    pub fn detach(&mut self, interface: Option<&str>) -> Result<wire::Changed, Failure> {
+        let mut changed = wire::Changed::default();
+        let names: Vec<String> = match interface {
+            Some(name) if !self.interfaces.contains_key(name) => {
+                return Err(Failure::new(Code::NotFound, format!("{name} is not protected")));
+            }
+            Some(name) => vec![name.to_owned()],
+            None => self.xdp.pinned(),
+        };
+        for name in names {
+            changed.removed += usize::from(self.xdp.detach(&name)?);
+            self.interfaces.remove(&name);
+            self.tell_interface(&name, "detached on request");
+        }
+        if interface.is_none() {
+            self.stop = true;
+            self.remove_pins = true;
+        }
+        Ok(changed)
+    }
+
+    pub(super) fn interface_reports(&self) -> Vec<wire::Interface> {
+        self.interfaces
+            .iter()
+            .map(|(name, trouble)| {
+                let attached = self.xdp.attached(name);
+                wire::Interface {
+                    name: name.clone(),
+                    index: self.links.iter().find(|link| link.name == *name).map(|link| link.index),
+                    attached: attached.is_some_and(|attached| attached.is_alive()),
+                    mode: attached.map(|attached| attached.mode.to_owned()),
+                    detail: match (attached, trouble) {
+                        (_, Some(trouble)) => trouble.clone(),
+                        (Some(attached), None) => attached.detail.clone(),
+                        (None, None) => "not attached yet".to_owned(),
+                    },
+                }
+            })
+            .collect()
+    }
+
+    fn tell_interface(&self, name: &str, detail: &str) {
+        tracing::info!(interface = name, "{detail}");
+        let _ = self.events.send(Event::Interface {
+            time: wire_time(clock::now().wall),
+            interface: name.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        let failure = Self::new(Code::Kernel, chain(&error));
+        match &error {
+            LinkError::Foreign { interface, .. } => failure.with_hint(format!(
+                "it is not ours to remove; if it may go: `ip link set dev {interface} xdp off`"
+            )),
+            LinkError::Attach { .. } => failure.with_hint(format!(
+                "`fw-ctl doctor` says what this host can do; mode {} works with every driver",
+                mode_name(Mode::Skb)
+            )),
+            LinkError::Pin { .. } => failure,
+        }
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Auto => "auto",
+        Mode::Native => "native",
+        Mode::Skb => "skb",
+        Mode::Hw => "hw",
+    }
+}

@@ -1,0 +1,258 @@
+//! The owner of the policy: every change goes through [`Owner::commit`], in the order store,
+//! kernel, and back out of both when one refuses.
+
+use std::{collections::BTreeMap, io};
+
+use fw_common::{Prefix, abi};
+use tokio::sync::broadcast;
+
+use super::{
+    Options,
+    problem::{Failure, kernel},
+    sampling::Sampling,
+};
+use crate::{
+    api::wire::{self, Event},
+    backend::xdp::Xdp,
+    config::Config,
+    host::{clock, links::Link},
+    plan::{self, Plan},
+    policy::{
+        Policy,
+        change::Draft,
+        entry::Action,
+        guard::GuardSource,
+        time::{Now, WallSecs},
+    },
+    store::Store,
+};
+
+/// Who asked for a change, as recorded: `uid 0`, `expiry`, `configuration`.
+pub type By = String;
+
+/// What the one task of the daemon owns.
+pub struct Owner {
+    pub(super) policy: Policy,
+    pub(super) store: Store,
+    pub(super) xdp: Xdp,
+    pub(super) config: Config,
+    /// Where the configuration came from, to be read again.
+    pub(super) options: Options,
+    /// Interfaces to protect, and why one is not attached.
+    pub(super) interfaces: BTreeMap<String, Option<String>>,
+    /// Interfaces that are there.
+    pub(super) links: Vec<Link>,
+    pub(super) started: WallSecs,
+    /// What is wrong, by subject; empty when all is well.
+    pub(super) alarms: BTreeMap<&'static str, String>,
+    /// Listeners of `GET /events`.
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) sampling: Sampling,
+    /// Set when the daemon shall end.
+    pub(super) stop: bool,
+    /// Set when nothing of ours shall be left behind then.
+    pub(super) remove_pins: bool,
+}
+
+impl Owner {
+    /// Makes the kernel's tables equal to the policy, whatever they hold.
+    ///
+    /// # Errors
+    /// A plan that would lock somebody out, or the kernel's refusal.
+    pub fn synchronise(&mut self) -> Result<usize, Failure> {
+        let mut plan = Plan {
+            guard: plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded()),
+            ..Plan::default()
+        };
+        for action in Action::ALL {
+            let observed = self.xdp.tables.dump(action).map_err(unreadable)?;
+            *plan.of(action) = plan::diff(plan::join(self.policy.table(action).effective(), observed));
+        }
+        let operations = plan.len();
+        let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
+        self.xdp.tables.apply(&checked)?;
+        Ok(operations)
+    }
+
+    /// Makes a draft true everywhere, or nowhere.
+    ///
+    /// # Errors
+    /// What refused; the policy is as it was.
+    pub fn commit(&mut self, draft: &Draft, now: Now, by: &str) -> Result<(), Failure> {
+        if draft.is_empty() {
+            return Ok(());
+        }
+        self.policy.apply(draft);
+        let result = self.push(draft, now, by);
+        match &result {
+            Ok(()) => self.tell(now, by, &summary(draft)),
+            Err(failure) => {
+                self.policy.revert(draft);
+                tracing::warn!(by, error = %failure, "change refused");
+            }
+        }
+        result
+    }
+
+    fn push(&mut self, draft: &Draft, now: Now, by: &str) -> Result<(), Failure> {
+        let mut plan = Plan::default();
+        for action in Action::ALL {
+            let mut rows = Vec::new();
+            for (prefix, effective) in self.policy.touched(draft, action) {
+                let observed = self.xdp.tables.get(action, prefix).map_err(unreadable)?;
+                rows.push((prefix, effective, observed));
+            }
+            *plan.of(action) = plan::diff(rows);
+        }
+        let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
+        let change = self.store.begin()?;
+        change.write(draft, now)?;
+        change.record(now, by, &summary(draft))?;
+        self.xdp.tables.apply(&checked)?;
+        // Killed between these two lines, the next start makes the kernel equal to the store
+        // again: the old policy, whole.
+        if let Err(error) = change.commit() {
+            self.xdp.tables.revert(&checked)?;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Replaces what one source guards.
+    ///
+    /// # Errors
+    /// What refused; the guard is as it was.
+    pub fn guard(
+        &mut self,
+        source: GuardSource,
+        prefixes: impl IntoIterator<Item = Prefix>,
+        by: &str,
+    ) -> Result<bool, Failure> {
+        let before = self.policy.guard.clone();
+        if !self.policy.guard.set(source, prefixes) {
+            return Ok(false);
+        }
+        let result = self.push_guard(source, by);
+        if result.is_err() {
+            self.policy.guard = before;
+        }
+        result.map(|()| true)
+    }
+
+    fn push_guard(&mut self, source: GuardSource, by: &str) -> Result<(), Failure> {
+        let plan = Plan {
+            guard: plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded()),
+            ..Plan::default()
+        };
+        let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
+        if source != GuardSource::Added {
+            return Ok(self.xdp.tables.apply(&checked)?);
+        }
+        let now = clock::now();
+        let added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
+        let change = self.store.begin()?;
+        change.write_guard(&added)?;
+        change.record(now, by, &format!("guard: {} added prefixes", added.len()))?;
+        self.xdp.tables.apply(&checked)?;
+        if let Err(error) = change.commit() {
+            self.xdp.tables.revert(&checked)?;
+            return Err(error.into());
+        }
+        self.tell(now, by, "the guard changed");
+        Ok(())
+    }
+
+    /// Removes what has ended. The kernel has not counted it since its second came.
+    pub fn expire(&mut self) {
+        let now = clock::now();
+        let draft = self.policy.ended(now);
+        let result = self.commit(&draft, now, "expiry");
+        self.note("expiry", result);
+    }
+
+    /// Raises an alarm on failure, clears it on success.
+    pub(super) fn note(&mut self, subject: &'static str, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => {
+                self.alarms.remove(subject);
+            }
+            Err(failure) => {
+                tracing::error!(subject, error = %failure, "alarm");
+                self.alarms.insert(subject, format!("{subject}: {failure}"));
+            }
+        }
+    }
+
+    /// Tells listeners and the log of a change.
+    pub(super) fn tell(&self, now: Now, by: &str, detail: &str) {
+        tracing::info!(by, "{detail}");
+        // Without listeners there is nobody to fail.
+        let _ = self.events.send(Event::Changed {
+            time: wire_time(now.wall),
+            detail: detail.to_owned(),
+            by: by.to_owned(),
+        });
+    }
+
+    /// Writes the runtime switches.
+    pub(super) fn configure(&mut self) -> Result<(), Failure> {
+        /// A screen of drops a second; a flood must not become a flood of events.
+        const SAMPLES_PER_SEC: u32 = 100;
+        let config = abi::Config {
+            observe: u32::from(self.config.observe),
+            sample_until: self.sample_until(),
+            samples_per_sec: SAMPLES_PER_SEC,
+            reserved: 0,
+        };
+        self.xdp
+            .set_config(config)
+            .map_err(|error| unreadable(io::Error::other(error)))
+    }
+}
+
+/// A wall time on the wire; times beyond what RFC 3339 can write are the last it can.
+pub(super) fn wire_time(wall: WallSecs) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(wall.0).unwrap_or(jiff::Timestamp::MAX)
+}
+
+/// Counts of a draft.
+pub(super) fn counts(draft: &Draft) -> wire::Changed {
+    let mut changed = wire::Changed {
+        unchanged: draft.unchanged,
+        warnings: draft.warnings.clone(),
+        ..wire::Changed::default()
+    };
+    for edit in &draft.edits {
+        match (&edit.before, &edit.after) {
+            (None, Some(_)) => changed.added += 1,
+            (Some(_), Some(_)) => changed.updated += 1,
+            (_, None) => changed.removed += 1,
+        }
+    }
+    changed
+}
+
+/// One line of history. A change of one entry names it.
+fn summary(draft: &Draft) -> String {
+    let wire::Changed {
+        added,
+        updated,
+        removed,
+        ..
+    } = counts(draft);
+    match draft.edits.as_slice() {
+        [edit] => {
+            let what = match (&edit.before, &edit.after) {
+                (None, _) => "added",
+                (_, None) => "removed",
+                _ => "updated",
+            };
+            format!("{} {} {what}", edit.action.name(), edit.place.prefix)
+        }
+        _ => format!("{added} added, {updated} updated, {removed} removed"),
+    }
+}
+
+fn unreadable(source: io::Error) -> Failure {
+    kernel("cannot read or write a table in the kernel", &source)
+}

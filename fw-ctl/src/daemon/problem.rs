@@ -1,0 +1,109 @@
+//! What goes wrong below, as it goes over the socket.
+
+use std::error::Error;
+
+use crate::{
+    api::wire::{Code, ProblemBody},
+    backend::xdp::{OpenError, load::{LoadError, chain}, pins::PinsError, tables::ApplyError},
+    plan::LockOut,
+    policy::change::Refusal,
+    store::StoreError,
+};
+
+/// A failure with its code, its message, and what to do about it.
+pub type Failure = ProblemBody;
+
+/// Input that is not understood.
+pub fn bad_input(message: impl Into<String>) -> Failure {
+    Failure::new(Code::BadInput, message)
+}
+
+/// The kernel said no.
+pub fn kernel(what: &str, error: &dyn Error) -> Failure {
+    Failure::new(Code::Kernel, format!("{what}: {}", chain(error)))
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = chain(&error);
+        match error {
+            StoreError::DiskFull(_) => Self::new(Code::Full, message)
+                .with_hint("nothing was changed; make room on the file system of the state directory"),
+            StoreError::Corrupt { path, .. } => Self::new(Code::Store, message).with_hint(format!(
+                "nothing was deleted, and what is in the kernel goes on filtering; restore {0} from a backup, or move it away to start with an empty policy",
+                path.display()
+            )),
+            _ => Self::new(Code::Store, message),
+        }
+    }
+}
+
+impl From<&Refusal> for Failure {
+    fn from(refusal: &Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::Guarded { .. } => Self::new(Code::GuardRefused, message)
+                .with_hint("`fw-ctl guard list` shows who can never be dropped, and why"),
+            Refusal::Exists { .. } => Self::new(Code::Conflict, message),
+            Refusal::NoList(_) => {
+                Self::new(Code::NotFound, message).with_hint("`fw-ctl status` names the lists")
+            }
+            Refusal::TooManyLists => Self::new(Code::Full, message),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::from(&refusal)
+    }
+}
+
+impl From<LockOut> for Failure {
+    fn from(lock_out: LockOut) -> Self {
+        Self::new(Code::GuardRefused, lock_out.to_string())
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        let message = chain(&error);
+        match error {
+            ApplyError::Full { .. } => Self::new(Code::Full, message)
+                .with_hint("nothing was changed; `[tables]` in the configuration sets the sizes"),
+            ApplyError::Refused { .. } => Self::new(Code::Kernel, message),
+            ApplyError::Broken { .. } => Self::new(Code::Kernel, message)
+                .with_hint("restart the daemon: it makes the tables equal to the policy again"),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let message = chain(&error);
+        match error {
+            OpenError::Pins(error) => error.into(),
+            OpenError::Load(_) | OpenError::Tables(_) => Self::new(Code::Kernel, message)
+                .with_hint("`fw-ctl doctor` says what this host can do"),
+        }
+    }
+}
+
+impl From<PinsError> for Failure {
+    fn from(error: PinsError) -> Self {
+        let message = chain(&error);
+        match error {
+            PinsError::NotBpffs { .. } => Self::new(Code::Kernel, message)
+                .with_hint("mount one: `mount -t bpf bpf /sys/fs/bpf`"),
+            PinsError::Locked { .. } => Self::new(Code::Conflict, message)
+                .with_hint("stop it, or give this one directories and a socket of its own"),
+            PinsError::Io { .. } => Self::new(Code::Kernel, message),
+        }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::new(Code::Kernel, chain(&error))
+    }
+}

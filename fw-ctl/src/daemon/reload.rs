@@ -1,0 +1,141 @@
+//! Reading the configuration, at the start and on SIGHUP.
+
+use std::{fs, time::Duration};
+
+use super::{
+    Options,
+    owner::Owner,
+    problem::{Failure, bad_input},
+};
+use crate::{
+    backend::xdp::load::chain,
+    config::{Config, ConfigError, ListFile},
+    host::{clock, links},
+    duration::Ttl,
+    listfile::{self, Format},
+    policy::{
+        change::{Change, Draft},
+        entry::Item,
+        guard::GuardSource,
+        time::Now,
+    },
+};
+
+/// Lines of a list file that are named when it is refused.
+const MAX_LINES: usize = 10;
+
+/// The file with the command line on top of it.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub fn configuration(options: &Options) -> Result<Config, Failure> {
+    let mut config = Config::read(options.config.as_deref())?;
+    if !options.interfaces.is_empty() {
+        config.interfaces.clone_from(&options.interfaces);
+    }
+    config.mode = options.mode.unwrap_or(config.mode);
+    config.observe |= options.observe;
+    if config.interfaces.is_empty() {
+        return Err(bad_input("no interface to protect")
+            .with_hint("name one with `-i eth0`, or with `interfaces` in the configuration"));
+    }
+    for name in &config.interfaces {
+        links::validate_name(name).map_err(|error| bad_input(chain(&error)))?;
+    }
+    for list in &config.lists {
+        read_list(list, clock::now())?;
+    }
+    Ok(config)
+}
+
+/// The entries of a list file: all of them, or none.
+fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
+    let path = list.path.display();
+    let text = fs::read_to_string(&list.path)
+        .map_err(|error| bad_input(format!("cannot read list {} from {path}: {error}", list.name)))?;
+    let parsed = listfile::parse(&text, Format::Auto);
+    if !parsed.errors.is_empty() {
+        let lines: Vec<String> = parsed
+            .errors
+            .iter()
+            .take(MAX_LINES)
+            .map(|error| format!("{path}:{}: {}", error.line, error.reason))
+            .collect();
+        return Err(bad_input(format!(
+            "{} bad lines in list {}, it stays as it was: {}",
+            parsed.errors.len(),
+            list.name,
+            lines.join("; ")
+        )));
+    }
+    let item = |line: listfile::Line| Item {
+        prefix: line.prefix,
+        deadline: line.ttl.and_then(Ttl::secs).map(|secs| now.after(Duration::from_secs(secs))),
+        comment: line.comment,
+    };
+    Ok(parsed.lines.into_iter().map(item).collect())
+}
+
+impl Owner {
+    /// Reads the configuration again. A broken one changes nothing and is an alarm.
+    pub fn reload(&mut self) {
+        let result = configuration(&self.options).and_then(|config| self.adopt(config));
+        self.note("configuration", result);
+    }
+
+    fn adopt(&mut self, config: Config) -> Result<(), Failure> {
+        if config.tables != self.config.tables {
+            tracing::warn!("table sizes change with the next start");
+        }
+        self.config = config;
+        let gone: Vec<String> = self
+            .interfaces
+            .keys()
+            .filter(|name| !self.config.interfaces.contains(name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.detach(Some(&name))?;
+        }
+        for name in &self.config.interfaces {
+            self.interfaces.entry(name.clone()).or_default();
+        }
+        self.configure()?;
+        self.xdp.announce()?;
+        self.configured()
+    }
+
+    /// Makes true what the configuration says of guard and lists.
+    ///
+    /// # Errors
+    /// The first list that is refused; the others are done.
+    pub(super) fn configured(&mut self) -> Result<(), Failure> {
+        let prefixes = self.config.guard.prefixes.clone();
+        self.guard(GuardSource::Configured, prefixes, "configuration")?;
+        let mut result = Ok(());
+        for list in self.config.lists.clone() {
+            result = result.and(self.load_list(&list));
+        }
+        result
+    }
+
+    fn load_list(&mut self, list: &ListFile) -> Result<(), Failure> {
+        let now = clock::now();
+        let change = Change::Replace {
+            action: list.action,
+            list: list.name.clone(),
+            items: read_list(list, now)?,
+        };
+        let mut draft: Draft = self.policy.prepare(change, now)?;
+        for (_, prefix, refusal) in draft.refused.drain(..) {
+            tracing::warn!(list = %list.name, %prefix, "left out: {refusal}");
+        }
+        self.commit(&draft, now, "configuration")
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        bad_input(chain(&error))
+    }
+}

@@ -1,0 +1,66 @@
+//! Measured times.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+/// Times of the same thing, sorted.
+#[derive(Debug, Default)]
+pub struct Samples(Vec<Duration>);
+
+impl Samples {
+    /// Adds one.
+    pub fn add(&mut self, time: Duration) {
+        let place = self.0.partition_point(|other| *other < time);
+        self.0.insert(place, time);
+    }
+
+    /// Half were faster.
+    pub fn median(&self) -> Duration {
+        self.0[self.0.len() / 2]
+    }
+
+    /// The fastest and the slowest.
+    pub fn range(&self) -> [Duration; 2] {
+        [self.0[0], self.0[self.0.len() - 1]]
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let [min, max] = self.range();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        format!(
+            "median {:8.2} ms   min {:8.2} ms   max {:8.2} ms   ({} rounds)",
+            ms(self.median()),
+            ms(min),
+            ms(max),
+            self.0.len()
+        )
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let [min, max] = self.range().map(|time| time.as_secs_f64());
+        json!({
+            "rounds": self.0.len(),
+            "median_s": self.median().as_secs_f64(),
+            "min_s": min,
+            "max_s": max,
+        })
+    }
+}
+
+/// Runs a program and gives the time from before its start to its end.
+pub fn time(command: &mut Command) -> Result<Duration> {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let start = Instant::now();
+    let status = command.status();
+    let took = start.elapsed();
+    let status = status.with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(took)
+}

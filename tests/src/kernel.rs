@@ -1,0 +1,157 @@
+//! The real program, loaded into the kernel and run on made-up frames (`BPF_PROG_TEST_RUN`).
+
+mod answer;
+mod maps;
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf,
+    programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp},
+};
+use fw_common::abi;
+use nix::{
+    time::{ClockId, clock_gettime},
+    unistd::geteuid,
+};
+
+pub use self::{
+    answer::{Action, Answer},
+    maps::Table,
+};
+
+/// The programs that filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Attached where multi-buffer packets are known.
+    Frags,
+    /// Attached elsewhere.
+    Linear,
+}
+
+impl Program {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Frags, Self::Linear];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Frags => abi::PROGRAM_FRAGS,
+            Self::Linear => abi::PROGRAM_LINEAR,
+        }
+    }
+}
+
+/// The loaded programs and their maps. Nothing is attached or pinned: dropped, nothing is left.
+pub struct Kernel(Ebpf);
+
+impl Kernel {
+    /// Loads the object, with empty tables.
+    ///
+    /// # Errors
+    /// When not root, without an object, or when the kernel refuses it.
+    pub fn load() -> Result<Self> {
+        ensure!(
+            geteuid().is_root(),
+            "these tests load programs into the kernel: run them as root"
+        );
+        let mut ebpf = Ebpf::load(&object()?).context("cannot create the maps")?;
+        for name in Program::ALL.map(Program::name) {
+            let program: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
+            let loaded = program.load();
+            loaded.with_context(|| format!("the kernel refused {name}"))?;
+        }
+        Ok(Self(ebpf))
+    }
+
+    /// Asks about a frame, without counting it.
+    ///
+    /// # Errors
+    /// When the kernel refuses the run, or the program aborts or gives no answer.
+    pub fn ask(&self, program: Program, frame: &[u8]) -> Result<Answer> {
+        self.ask_cut(program, frame, frame.len())
+    }
+
+    /// As [`Self::ask`], with only the first `linear` bytes in the linear part of the packet and
+    /// the rest in fragments.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]. Before Linux 6.18 the kernel refuses a shortened linear part.
+    pub fn ask_cut(&self, program: Program, frame: &[u8], linear: usize) -> Result<Answer> {
+        let question = answer::question();
+        let input = [&question[..], frame].concat();
+        let mut output = vec![0; input.len()];
+        let context = xdp_md(question.len(), question.len() + linear);
+
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(&input);
+        options.data_out = Some(&mut output);
+        options.ctx_in = Some(&context);
+        let result = self.run(program, options)?;
+        Answer::read(result.return_value, &output)
+    }
+
+    /// Runs a frame through as if it came from a wire, `repeat` times, and says what happened to
+    /// the last one.
+    ///
+    /// # Errors
+    /// When the kernel refuses the run, or the program aborts.
+    pub fn receive(&self, program: Program, frame: &[u8], repeat: u32) -> Result<Action> {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.repeat = repeat;
+        Action::from_number(self.run(program, options)?.return_value)
+    }
+
+    /// As [`Self::receive`], once, with metadata in front of the frame.
+    ///
+    /// # Errors
+    /// As [`Self::receive`].
+    pub fn receive_behind(
+        &self,
+        program: Program,
+        metadata: &[u8],
+        frame: &[u8],
+    ) -> Result<Action> {
+        let input = [metadata, frame].concat();
+        let context = xdp_md(metadata.len(), input.len());
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(&input);
+        options.ctx_in = Some(&context);
+        Action::from_number(self.run(program, options)?.return_value)
+    }
+
+    fn run(&self, program: Program, options: TestRunOptions<'_>) -> Result<TestRunResult> {
+        let name = program.name();
+        let xdp: &Xdp = self.0.program(name).context(name)?.try_into()?;
+        let result = xdp.test_run(options);
+        result.with_context(|| format!("the kernel cannot run {name} on this frame"))
+    }
+}
+
+/// The object that `cargo xtask build-ebpf` made.
+fn object() -> Result<Vec<u8>> {
+    let package = env::var_os("CARGO_MANIFEST_DIR").context("run this by cargo")?;
+    let path = PathBuf::from(package).join("../target/fw-ebpf.o");
+    fs::read(&path).with_context(|| {
+        let path = path.display();
+        format!("cannot read {path}: run `cargo xtask build-ebpf`")
+    })
+}
+
+/// A `struct xdp_md`: where metadata ends and the packet begins, and where its linear part ends.
+fn xdp_md(data: usize, data_end: usize) -> [u8; 24] {
+    let mut context = [0; 24];
+    context[..4].copy_from_slice(&(data as u32).to_ne_bytes());
+    context[4..8].copy_from_slice(&(data_end as u32).to_ne_bytes());
+    context
+}
+
+/// Seconds of `CLOCK_BOOTTIME`, the unit of deadlines.
+///
+/// # Errors
+/// Never on Linux.
+pub fn boot_seconds() -> Result<u32> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME)?;
+    Ok(u32::try_from(now.tv_sec())?)
+}

@@ -1,0 +1,152 @@
+//! A policy as plain lists, read from one end to the other.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+use fw_common::{Prefix, abi::NEVER, parse::Address, verdict::Tables};
+use fw_tests::kernel::{Kernel, Table};
+
+/// What is blocked or allowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    pub prefix: Prefix,
+    pub list: u16,
+    pub deadline: u32,
+}
+
+/// What a kernel is to do.
+#[derive(Debug, Default)]
+pub struct Policy {
+    pub guard: Vec<Prefix>,
+    pub allow: Vec<Rule>,
+    pub block: Vec<Rule>,
+}
+
+impl Policy {
+    /// One that blocks these for ever.
+    pub fn blocking(prefixes: impl IntoIterator<Item = Prefix>) -> Self {
+        let rule = |prefix| Rule {
+            prefix,
+            list: 1,
+            deadline: NEVER,
+        };
+        Self {
+            block: prefixes.into_iter().map(rule).collect(),
+            ..Self::default()
+        }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = (Table, &[Rule])> {
+        [(Table::Allow, &*self.allow), (Table::Block, &*self.block)].into_iter()
+    }
+
+    /// Every prefix it names.
+    pub fn prefixes(&self) -> Vec<Prefix> {
+        let rules = self.allow.iter().chain(&self.block);
+        let listed = rules.map(|rule| rule.prefix);
+        self.guard.iter().copied().chain(listed).collect()
+    }
+
+    /// Writes it as the controller does: a host with its own deadline, a prefix with the latest of
+    /// all that cover it, because a trie finds the longest only.
+    pub fn write(&self, kernel: &mut Kernel) -> Result<()> {
+        for prefix in &self.guard {
+            kernel.guard(*prefix)?;
+        }
+        for (table, rules) in self.rules() {
+            for rule in rules {
+                let from = match rule.prefix.is_host() {
+                    true => rule,
+                    false => latest(rules, rule.prefix).unwrap_or(rule),
+                };
+                kernel.set(table, rule.prefix, from.list, from.deadline)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes [`Self::write`].
+    pub fn erase(&self, kernel: &mut Kernel) -> Result<()> {
+        for (at, prefix) in self.guard.iter().enumerate() {
+            if !self.guard[..at].contains(prefix) {
+                kernel.unguard(*prefix)?;
+            }
+        }
+        for (table, rules) in self.rules() {
+            for rule in rules {
+                kernel.remove(table, rule.prefix)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rules for prefixes, not hosts, that cover this one.
+fn covering(rules: &[Rule], prefix: Prefix) -> impl Iterator<Item = &Rule> {
+    let covers = move |rule: &&Rule| !rule.prefix.is_host() && rule.prefix.covers(&prefix);
+    rules.iter().filter(covers)
+}
+
+/// The one of them that ends last; of several, the longest prefix.
+fn latest(rules: &[Rule], prefix: Prefix) -> Option<&Rule> {
+    covering(rules, prefix).max_by_key(|rule| (rule.deadline, rule.prefix.length()))
+}
+
+/// A policy at a moment.
+pub struct Moment<'a> {
+    pub policy: &'a Policy,
+    /// Second of boot time.
+    pub now: u32,
+}
+
+impl Moment<'_> {
+    fn live(&self, rule: &Rule) -> bool {
+        rule.deadline == NEVER || self.now < rule.deadline
+    }
+
+    /// List, deadline and prefix length of what decides about a source: its own rule while that
+    /// lives, else the longest prefix that covers it, which carries the latest deadline.
+    fn find(&self, rules: &[Rule], source: IpAddr) -> Option<(u16, u32, u8)> {
+        let host = Prefix::host(source);
+        let own = rules
+            .iter()
+            .find(|rule| rule.prefix == host && self.live(rule));
+        if let Some(own) = own {
+            return Some((own.list, own.deadline, host.length()));
+        }
+        let longest = covering(rules, host)
+            .map(|rule| rule.prefix.length())
+            .max()?;
+        let latest = latest(rules, host).filter(|rule| self.live(rule))?;
+        Some((latest.list, latest.deadline, longest))
+    }
+
+    /// As [`Self::find`], which may find something exactly when any rule that lives holds the
+    /// source.
+    fn found(&self, rules: &[Rule], source: &Address) -> Option<(u16, u32, u8)> {
+        let source = source.ip()?;
+        let found = self.find(rules, source);
+        let any = rules
+            .iter()
+            .any(|rule| self.live(rule) && rule.prefix.contains(source));
+        assert_eq!(found.is_some(), any, "{source} in {rules:?}");
+        found
+    }
+}
+
+impl Tables for Moment<'_> {
+    type Entry = (u16, u32, u8);
+
+    fn guarded(&self, source: &Address) -> bool {
+        let source = source.ip();
+        source.is_some_and(|source| self.policy.guard.iter().any(|p| p.contains(source)))
+    }
+
+    fn allowed(&self, source: &Address) -> Option<Self::Entry> {
+        self.found(&self.policy.allow, source)
+    }
+
+    fn blocked(&self, source: &Address) -> Option<Self::Entry> {
+        self.found(&self.policy.block, source)
+    }
+}

@@ -1,0 +1,14 @@
+//! The whole firewall, between network namespaces: a real daemon, a real link, real packets.
+//!
+//! A test proves what must be dropped, what must pass, and (when its lab is taken down) that
+//! nothing is left behind.
+
+mod blocking;
+mod bypass;
+mod concurrency;
+mod foreign;
+mod gaps;
+mod guard;
+mod hostile;
+mod restart;
+mod time;
