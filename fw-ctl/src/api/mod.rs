@@ -10,16 +10,18 @@ pub mod reply;
 pub mod routes;
 pub mod wire;
 
-use std::io;
+use std::{convert::Infallible, io};
 
 use axum::{
-    extract::connect_info::{ConnectInfo, Connected},
-    extract::{Request, State},
+    extract::{
+        Request, State,
+        connect_info::{ConnectInfo, Connected},
+    },
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
     serve::IncomingStream,
 };
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::oneshot};
 
 use self::wire::{Code, ProblemBody};
 use crate::daemon::handle::Handle;
@@ -69,11 +71,16 @@ impl Allowed {
     }
 }
 
-/// Answers until the task is ended.
+/// Answers until `end` is dropped, and then as long as answers are on their way.
 ///
 /// # Errors
 /// The socket fails.
-pub async fn serve(listener: UnixListener, handle: Handle, group: String) -> io::Result<()> {
+pub async fn serve(
+    listener: UnixListener,
+    handle: Handle,
+    group: String,
+    end: oneshot::Receiver<Infallible>,
+) -> io::Result<()> {
     let allowed = Allowed {
         uid: nix::unistd::geteuid().as_raw(),
         group: nix::unistd::Group::from_name(&group)
@@ -82,7 +89,12 @@ pub async fn serve(listener: UnixListener, handle: Handle, group: String) -> io:
             .map(|group| group.gid.as_raw()),
     };
     let app = routes::router(handle).layer(from_fn_with_state(allowed, admit));
-    axum::serve(listener, app.into_make_service_with_connect_info::<Peer>()).await
+    axum::serve(listener, app.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(async {
+            // It can only be dropped.
+            let _ = end.await;
+        })
+        .await
 }
 
 async fn admit(

@@ -313,14 +313,9 @@ fn refuse(mut refused: Vec<Refused>, asked: usize) -> Result<(), Failure> {
     let Some(first) = refused.first() else {
         return Ok(());
     };
-    let message = if asked == 1 {
-        first.message.clone()
-    } else {
-        format!(
-            "{} of {asked} prefixes are refused, nothing was changed; the first: {}",
-            refused.len(),
-            first.message
-        )
+    let message = match asked {
+        1 => first.message.clone(),
+        _ => format!("{} of {asked} prefixes are refused, nothing was changed", refused.len()),
     };
     let mut failure = Failure::new(first.code, message);
     if first.code == Code::GuardRefused {

@@ -23,7 +23,7 @@ use sd_notify::NotifyState;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
@@ -63,6 +63,9 @@ pub struct Options {
 /// How often the host is looked at without being told of a change: SSH sessions come silently.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 
+/// How long the last answers may take when the daemon ends.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Link and address changes come in bursts.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -90,16 +93,21 @@ async fn serve(options: &Options) -> Result<(), Failure> {
         lock,
     } = start::start(options).await?;
     let group = owner.config.api.group.clone();
-    let server = tokio::spawn(api::serve(listener, handle.clone(), group));
+    let (end, ended) = oneshot::channel();
+    let server = tokio::spawn(api::serve(listener, handle.clone(), group, ended));
     let result = attend(&mut owner, &handle, jobs, events).await;
     let remove_pins = owner.remove_pins;
-    server.abort();
-    drop((socket, owner));
-    if remove_pins {
-        let detached = detach::detach(&options.pin_dir, None);
-        detached.map_err(|error| kernel("cannot detach", &error))?;
-    }
-    drop(lock);
+    drop(owner);
+    let detached = match remove_pins {
+        true => detach::detach(&options.pin_dir, None).map(drop),
+        false => Ok(()),
+    };
+    // The last answers are on their way; listeners to events would never leave by themselves.
+    drop(end);
+    let _ = timeout(GRACE, server).await;
+    // Who waits for a detach waits for the socket to go: it goes last.
+    drop((socket, lock));
+    detached.map_err(|error| kernel("cannot detach", &error))?;
     result
 }
 

@@ -68,6 +68,11 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             lines.join("; ")
         )));
     }
+    let other = |line: &&listfile::Line| line.action.is_some_and(|action| action != list.action);
+    if let Some(line) = parsed.lines.iter().find(other) {
+        let wanted = list.action.name();
+        return Err(bad_input(format!("{path}:{}: not an entry to {wanted}", line.line)));
+    }
     let item = |line: listfile::Line| Item {
         prefix: line.prefix,
         deadline: line.ttl.and_then(Ttl::secs).map(|secs| now.after(Duration::from_secs(secs))),

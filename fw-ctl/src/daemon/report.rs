@@ -179,7 +179,14 @@ impl Owner {
         let mut covering = Vec::new();
         for action in Action::ALL {
             for (place, entry) in self.policy.table(action).covering(Prefix::host(address)) {
-                covering.push(self.wire_entry(action, place, entry, None, now));
+                let entry = self.wire_entry(action, place, entry, None, now);
+                let decided = check.entry.as_ref().is_some_and(|decider| {
+                    (&decider.prefix, &decider.list, &decider.action)
+                        == (&entry.prefix, &entry.list, &entry.action)
+                });
+                if !decided {
+                    covering.push(entry);
+                }
             }
         }
         let guard = self.policy.guard.iter().find(|(prefix, _)| prefix.contains(address));
@@ -199,7 +206,7 @@ impl Owner {
                 source: address,
                 destination: question.destination,
                 protocol: protocol_name(question.protocol).to_owned(),
-                port: (question.protocol != Protocol::Icmp).then_some(question.port),
+                port: (question.port != 0).then_some(question.port),
                 vlan: question.vlan,
                 interface: interface.map(str::to_owned),
                 length: answer.length,

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-/// Bit numbers of `linux/capability.h`.
-const NEEDED: [(&str, u32); 2] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12)];
+/// What is needed, and the bits that grant it (`linux/capability.h`). `CAP_SYS_ADMIN` (21) includes
+/// `CAP_BPF` (39), as before Linux 5.8.
+const NEEDED: [(&str, u64); 2] = [("CAP_BPF", 1 << 39 | 1 << 21), ("CAP_NET_ADMIN", 1 << 12)];
 
-/// The capabilities that filtering needs and this process has not. `CAP_SYS_ADMIN` (21) includes
-/// `CAP_BPF`, as before Linux 5.8.
+/// The capabilities that filtering needs and this process has not.
 pub fn missing() -> Vec<&'static str> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     missing_of(effective(&status).unwrap_or(0))
@@ -19,10 +19,9 @@ pub fn effective(status: &str) -> Option<u64> {
 }
 
 fn missing_of(effective: u64) -> Vec<&'static str> {
-    let has = |bit: u32| effective & (1 << bit) != 0;
     NEEDED
         .into_iter()
-        .filter(|(name, bit)| !has(*bit) && !(*name == "CAP_BPF" && has(21)))
+        .filter(|(_, bits)| effective & bits == 0)
         .map(|(name, _)| name)
         .collect()
 }

@@ -105,7 +105,7 @@ mod tests {
             resolvers::find().addresses.into_iter().collect::<Vec<_>>()
         );
         assert!(
-            elapsed.as_millis() < 500,
+            elapsed.as_millis() < 1000,
             "{elapsed:?}: it runs before every change"
         );
     }

@@ -23,14 +23,14 @@ pub struct Effective {
 }
 
 impl Effective {
-    fn of(place: &Place, entry: &Entry) -> Self {
+    fn of(list: ListId, entry: &Entry) -> Self {
         Self {
             deadline: entry.deadline,
-            list: place.list,
+            list,
         }
     }
 
-    /// The later end; the more specific one (`self`) at a tie.
+    /// The later end; at a tie `self`, which is the more specific one.
     fn or_later(self, other: Self) -> Self {
         let later = match (self.deadline, other.deadline) {
             (None, _) => false,
@@ -123,7 +123,7 @@ impl Table {
             } else {
                 self.covering(*prefix)
                     .filter(|(place, _)| place.prefix != *prefix)
-                    .map(|(place, entry)| Effective::of(&place, entry))
+                    .map(|(place, entry)| Effective::of(place.list, entry))
                     .reduce(Effective::or_later)
             };
             for (below, effective) in sweep(above, self.below(*prefix)) {
@@ -162,30 +162,25 @@ fn sweep<'a>(
     above: Option<Effective>,
     entries: impl Iterator<Item = (Place, &'a Entry)>,
 ) -> Vec<(Prefix, Effective)> {
-    let mut rows: Vec<(Prefix, Effective)> = Vec::new();
+    let mut entries = entries.peekable();
+    let mut rows = Vec::new();
     let mut chain: Vec<(Prefix, Effective)> = Vec::new();
-    for (place, entry) in entries {
-        let own = Effective::of(&place, entry);
-        if let Some((prefix, effective)) = rows.last_mut()
-            && *prefix == place.prefix
-        {
-            *effective = effective.or_later(own);
-            if let Some((_, top)) = chain.last_mut().filter(|(top, _)| *top == place.prefix) {
-                *top = *effective;
-            }
+    while let Some((Place { prefix, list }, entry)) = entries.next() {
+        let mut own = Effective::of(list, entry);
+        while let Some((place, entry)) = entries.next_if(|(place, _)| place.prefix == prefix) {
+            own = own.or_later(Effective::of(place.list, entry));
+        }
+        if prefix.is_host() {
+            rows.push((prefix, own));
             continue;
         }
-        if place.prefix.is_host() {
-            rows.push((place.prefix, own));
-            continue;
-        }
-        while chain.last().is_some_and(|(top, _)| !top.covers(&place.prefix)) {
+        while chain.last().is_some_and(|(top, _)| !top.covers(&prefix)) {
             chain.pop();
         }
         let covering = chain.last().map(|(_, effective)| *effective).or(above);
         let effective = covering.map_or(own, |covering| own.or_later(covering));
-        chain.push((place.prefix, effective));
-        rows.push((place.prefix, effective));
+        chain.push((prefix, effective));
+        rows.push((prefix, effective));
     }
     rows
 }

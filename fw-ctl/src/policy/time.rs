@@ -36,8 +36,8 @@ impl Now {
 
     /// The deadline on the wall clock as it stands now.
     pub fn wall_of(self, deadline: BootSecs) -> WallSecs {
-        let ahead = i64::from(deadline.0) - i64::from(self.boot_secs().0);
-        WallSecs(self.wall.0.saturating_add(ahead))
+        let nearest = i64::from(self.after(Duration::ZERO).0);
+        WallSecs(self.wall.0.saturating_add(i64::from(deadline.0) - nearest))
     }
 
     /// The deadline in this boot's time of a moment noted on the wall clock in an earlier boot.
@@ -46,9 +46,9 @@ impl Now {
         self.after(Duration::from_secs(ahead))
     }
 
-    /// Seconds left until the deadline; 0 when it has passed.
+    /// Seconds left until the deadline, to the nearest; 0 when it has passed.
     pub fn left(self, deadline: BootSecs) -> u64 {
-        u64::from(deadline.0).saturating_sub(self.boot.as_secs())
+        u64::from(deadline.0.saturating_sub(self.after(Duration::ZERO).0))
     }
 }
 
@@ -74,6 +74,7 @@ mod tests {
             let BootSecs(deadline) = now(boot_ms, 0).after(Duration::from_secs(5));
             let off = i64::from(deadline) * 1000 - (boot_ms as i64 + 5000);
             assert!((-500..=500).contains(&off), "{boot_ms}: {off} ms off");
+            assert_eq!(now(boot_ms, 0).left(BootSecs(deadline)), 5, "{boot_ms}");
         }
     }
 

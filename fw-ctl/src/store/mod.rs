@@ -75,6 +75,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 /// The database.
+#[derive(Debug)]
 pub struct Store {
     connection: Connection,
     path: PathBuf,

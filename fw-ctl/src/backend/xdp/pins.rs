@@ -102,6 +102,14 @@ impl Pins {
                 path: self.base.clone(),
             });
         }
+        self.lock()
+    }
+
+    /// Locks the directory that is there.
+    ///
+    /// # Errors
+    /// [`PinsError::Locked`] while another controller holds it.
+    pub fn lock(&self) -> Result<Flock<File>, PinsError> {
         let handle = File::open(&self.base).map_err(|source| self.io(&self.base, source))?;
         Flock::lock(handle, FlockArg::LockExclusiveNonblock).map_err(|_| PinsError::Locked {
             path: self.base.clone(),

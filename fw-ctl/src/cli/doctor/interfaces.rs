@@ -64,7 +64,10 @@ pub(super) fn checks(names: &[String], pin_dir: &Path) -> Vec<Check> {
 fn our_programs(pin_dir: &Path) -> Option<Vec<u32>> {
     let mut ids = Vec::new();
     for directory in Pins::new(pin_dir).versions() {
-        ids.push(ProgramInfo::from_pin(directory.join("program")).ok()?.id());
+        let program = directory.join("program");
+        if program.exists() {
+            ids.push(ProgramInfo::from_pin(program).ok()?.id());
+        }
     }
     let hidden = fs::read_dir(pin_dir).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
     (!hidden).then_some(ids)

@@ -1,0 +1,180 @@
+//! Entries, lists, the guard, and changes to them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Code;
+
+/// An entry of a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// `192.0.2.1` or `192.0.2.0/24`.
+    pub prefix: String,
+    /// `block` or `allow`.
+    pub action: String,
+    /// Name of the list.
+    pub list: String,
+    /// Empty without one.
+    pub comment: String,
+    /// When it was first added.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Seconds left.
+    pub ttl_s: Option<u64>,
+    /// Packets it decided since it was loaded into the kernel.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A list of anything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Items<T> {
+    /// Version of this layout: 1.
+    pub schema: u32,
+    /// As many as were asked for.
+    pub items: Vec<T>,
+    /// How many there are.
+    pub total: usize,
+}
+
+impl<T> Items<T> {
+    /// All of them.
+    pub fn all(items: Vec<T>) -> Self {
+        Self {
+            schema: 1,
+            total: items.len(),
+            items,
+        }
+    }
+}
+
+/// `POST /blocks`, `POST /allows`: all or nothing unless `keep_going`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Put {
+    /// What to add.
+    pub items: Vec<PutItem>,
+    /// List to add to; `local` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
+    /// Leave out what is refused instead of refusing everything.
+    #[serde(default)]
+    pub keep_going: bool,
+    /// Refuse what is there already (409).
+    #[serde(default)]
+    pub strict: bool,
+    /// Check and count only.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// One prefix of a [`Put`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutItem {
+    /// `192.0.2.1` or `192.0.2.0/24`.
+    pub prefix: String,
+    /// Seconds to live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<u64>,
+    /// Empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+}
+
+/// `PUT /lists/{name}`: the list has exactly these entries of this action afterwards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replace {
+    /// `block` or `allow`.
+    pub action: String,
+    /// All of its entries.
+    pub items: Vec<PutItem>,
+    /// As in [`Put`].
+    #[serde(default)]
+    pub keep_going: bool,
+    /// As in [`Put`].
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `POST /batch`: several changes, all or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// To be added to the blocks of `local`.
+    #[serde(default)]
+    pub block: Vec<PutItem>,
+    /// To be added to the allows of `local`.
+    #[serde(default)]
+    pub allow: Vec<PutItem>,
+    /// Blocked prefixes to be removed from every list.
+    #[serde(default)]
+    pub unblock: Vec<String>,
+    /// Allowed prefixes to be removed from every list.
+    #[serde(default)]
+    pub unallow: Vec<String>,
+    /// Check and count only.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a change did, or with `dry_run` would do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Entries that are new.
+    pub added: usize,
+    /// Entries whose end or comment changed.
+    pub updated: usize,
+    /// Entries that are gone.
+    pub removed: usize,
+    /// Entries that were there already.
+    pub unchanged: usize,
+    /// Left out because of `keep_going`.
+    pub refused: Vec<Refused>,
+    /// What the user should know: host bits cleared, still blocked by another entry, ...
+    pub warnings: Vec<String>,
+}
+
+/// A prefix that was refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    /// As asked for.
+    pub prefix: String,
+    /// Position among the items, from 0.
+    pub index: usize,
+    /// As in [`Problem`].
+    pub code: Code,
+    /// Why.
+    pub message: String,
+}
+
+/// A list and its fill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    /// Its name.
+    pub name: String,
+    /// Number of blocks, IPv4 and IPv6.
+    pub blocks: usize,
+    /// Number of allows, IPv4 and IPv6.
+    pub allows: usize,
+}
+
+/// A guarded prefix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guarded {
+    /// The network.
+    pub prefix: String,
+    /// `reserved`, `configured`, `added`, `own-address`, `gateway`, `resolver` or `ssh-peer`.
+    pub source: String,
+}
+
+/// `POST /guard`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardPut {
+    /// To be guarded from now on.
+    pub prefixes: Vec<String>,
+}

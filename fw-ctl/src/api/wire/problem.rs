@@ -1,0 +1,110 @@
+//! Answers that are no success.
+
+use serde::{Deserialize, Serialize};
+
+use super::Refused;
+
+/// Body of every answer that is no success.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What went wrong.
+    pub error: ProblemBody,
+}
+
+/// What went wrong. As an error it keeps its code on the way up through `anyhow`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ProblemBody {
+    /// For programs.
+    pub code: Code,
+    /// For people.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Each refused item of a change of several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
+}
+
+impl ProblemBody {
+    /// Without a hint and without refused items.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+            refused: Vec::new(),
+        }
+    }
+
+    /// With what to do about it.
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+}
+
+/// Kinds of failure: each has one HTTP status and one exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Not understood: 400, exit 2.
+    BadInput,
+    /// Not there: 404, exit 2.
+    NotFound,
+    /// The daemon does not run: exit 3.
+    NotRunning,
+    /// 403, exit 4.
+    Permission,
+    /// Would cut a guarded address: 422, exit 5.
+    GuardRefused,
+    /// Done in part, because of `keep_going`: exit 6.
+    Partly,
+    /// A table, or the disk, is full: 507, exit 7.
+    Full,
+    /// Kernel or driver refused: 503, exit 8.
+    Kernel,
+    /// There already, with `strict`: 409, exit 10.
+    Conflict,
+    /// Larger than what is taken in one request: 413, exit 2.
+    TooLarge,
+    /// The state directory failed: 500, exit 1.
+    Store,
+    /// Anything else: 500, exit 1.
+    Internal,
+}
+
+impl Code {
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadInput => 400,
+            Self::Permission => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::GuardRefused => 422,
+            Self::Kernel | Self::NotRunning => 503,
+            Self::Full => 507,
+            Self::Partly | Self::Store | Self::Internal => 500,
+        }
+    }
+
+    /// The exit code of the command line.
+    pub const fn exit(self) -> u8 {
+        match self {
+            Self::Store | Self::Internal => 1,
+            Self::BadInput | Self::NotFound | Self::TooLarge => 2,
+            Self::NotRunning => 3,
+            Self::Permission => 4,
+            Self::GuardRefused => 5,
+            Self::Partly => 6,
+            Self::Full => 7,
+            Self::Kernel => 8,
+            Self::Conflict => 10,
+        }
+    }
+}

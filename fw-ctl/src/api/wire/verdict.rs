@@ -1,0 +1,68 @@
+//! What happens to a packet.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, Guarded};
+
+/// `GET /check`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The source asked for.
+    pub address: IpAddr,
+    /// `pass` or `drop`: what the loaded program did with a packet from it.
+    pub verdict: String,
+    /// Name of a [`fw_common::reason::Reason`].
+    pub reason: String,
+    /// Observe mode is on: what the reason would drop passes.
+    pub observe: bool,
+    /// The entry that decided.
+    pub entry: Option<Entry>,
+}
+
+/// `GET /why?address=&port=&proto=&iface=&vlan=`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    /// The verdict.
+    #[serde(flatten)]
+    pub check: Check,
+    /// What was sent through the program.
+    pub packet: ProbePacket,
+    /// What each layer says.
+    pub layers: Vec<Layer>,
+    /// Every other entry and guard that covers the address.
+    pub covering: Vec<Entry>,
+    /// The guarded prefix that covers it.
+    pub guard: Option<Guarded>,
+}
+
+/// The packet of a [`Why`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbePacket {
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address: the interface's own, where it has one.
+    pub destination: IpAddr,
+    /// `tcp`, `udp` or `icmp`.
+    pub protocol: String,
+    /// Destination port; `null` where none was asked for.
+    pub port: Option<u16>,
+    /// VLAN tag.
+    pub vlan: Option<u16>,
+    /// Interface it came in on, as the program sees it.
+    pub interface: Option<String>,
+    /// Bytes from the Ethernet header on.
+    pub length: usize,
+}
+
+/// One layer's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// `xdp`; the mirror's later.
+    pub name: String,
+    /// `pass` or `drop`.
+    pub verdict: String,
+    /// In words.
+    pub detail: String,
+}
