@@ -163,8 +163,18 @@ impl Config {
 
     /// Capacities that differ from the maps' own, by map name.
     pub fn capacities(&self) -> BTreeMap<&'static str, u32> {
-        let blocks = [abi::BLOCK_V4, abi::BLOCK_V6, abi::BLOCK_HOST_V4, abi::BLOCK_HOST_V6];
-        let allows = [abi::ALLOW_V4, abi::ALLOW_V6, abi::ALLOW_HOST_V4, abi::ALLOW_HOST_V6];
+        let blocks = [
+            abi::BLOCK_V4,
+            abi::BLOCK_V6,
+            abi::BLOCK_HOST_V4,
+            abi::BLOCK_HOST_V6,
+        ];
+        let allows = [
+            abi::ALLOW_V4,
+            abi::ALLOW_V6,
+            abi::ALLOW_HOST_V4,
+            abi::ALLOW_HOST_V6,
+        ];
         let sized = |specs: [abi::MapSpec; 4], size: Option<u32>| {
             specs
                 .into_iter()
@@ -203,7 +213,9 @@ fn action<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Action, D::Error>
     Action::ALL
         .into_iter()
         .find(|action| action.name() == text)
-        .ok_or_else(|| serde::de::Error::custom(format!("action {text:?} is neither block nor allow")))
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!("action {text:?} is neither block nor allow"))
+        })
 }
 
 fn prefixes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Prefix>, D::Error> {
@@ -270,9 +282,18 @@ mod tests {
             ("interfces = []", ["line 1", "interfces"]),
             ("\n[guard]\nprefixes = [\"10.0.0\"]", ["line 3", "10.0.0"]),
             ("mode = \"fast\"", ["line 1", "fast"]),
-            ("[[list]]\nname = \"a b\"\naction = \"block\"\npath = \"x\"", ["line 2", "list name"]),
-            ("[[list]]\nname = \"x\"\naction = \"drop\"\npath = \"x\"", ["line 3", "drop"]),
-            ("[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"", ["local", "taken"]),
+            (
+                "[[list]]\nname = \"a b\"\naction = \"block\"\npath = \"x\"",
+                ["line 2", "list name"],
+            ),
+            (
+                "[[list]]\nname = \"x\"\naction = \"drop\"\npath = \"x\"",
+                ["line 3", "drop"],
+            ),
+            (
+                "[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"",
+                ["local", "taken"],
+            ),
             ("[tables]\nblocks = 0", ["0 entries", "nothing"]),
         ] {
             let error = Config::parse(text).expect_err(text);

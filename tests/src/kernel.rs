@@ -3,14 +3,14 @@
 mod answer;
 mod maps;
 
-use std::{env, fs, path::PathBuf};
-
 use anyhow::{Context as _, Result, ensure};
 use aya::{
     Ebpf,
+    maps::RingBuf,
     programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp},
 };
 use fw_common::abi;
+use fw_ctl::backend::xdp::{events::Events, load::OBJECT};
 use nix::{
     time::{ClockId, clock_gettime},
     unistd::geteuid,
@@ -43,25 +43,33 @@ impl Program {
 }
 
 /// The loaded programs and their maps. Nothing is attached or pinned: dropped, nothing is left.
-pub struct Kernel(Ebpf);
+pub struct Kernel {
+    ebpf: Ebpf,
+    events: Events,
+}
 
 impl Kernel {
-    /// Loads the object, with empty tables.
+    /// Loads the object that the controller carries, with empty tables.
     ///
     /// # Errors
-    /// When not root, without an object, or when the kernel refuses it.
+    /// When not root, or when the kernel refuses it.
     pub fn load() -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "these tests load programs into the kernel: run them as root"
         );
-        let mut ebpf = Ebpf::load(&object()?).context("cannot create the maps")?;
+        let mut ebpf = Ebpf::load(OBJECT).context("cannot create the maps")?;
         for name in Program::ALL.map(Program::name) {
             let program: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
             let loaded = program.load();
             loaded.with_context(|| format!("the kernel refused {name}"))?;
         }
-        Ok(Self(ebpf))
+        let ring = ebpf.take_map(abi::EVENTS.name);
+        let ring = RingBuf::try_from(ring.context(abi::EVENTS.name)?)?;
+        Ok(Self {
+            ebpf,
+            events: Events::new(ring),
+        })
     }
 
     /// Asks about a frame, without counting it.
@@ -123,20 +131,10 @@ impl Kernel {
 
     fn run(&self, program: Program, options: TestRunOptions<'_>) -> Result<TestRunResult> {
         let name = program.name();
-        let xdp: &Xdp = self.0.program(name).context(name)?.try_into()?;
+        let xdp: &Xdp = self.ebpf.program(name).context(name)?.try_into()?;
         let result = xdp.test_run(options);
         result.with_context(|| format!("the kernel cannot run {name} on this frame"))
     }
-}
-
-/// The object that `cargo xtask build-ebpf` made.
-fn object() -> Result<Vec<u8>> {
-    let package = env::var_os("CARGO_MANIFEST_DIR").context("run this by cargo")?;
-    let path = PathBuf::from(package).join("../target/fw-ebpf.o");
-    fs::read(&path).with_context(|| {
-        let path = path.display();
-        format!("cannot read {path}: run `cargo xtask build-ebpf`")
-    })
 }
 
 /// A `struct xdp_md`: where metadata ends and the packet begins, and where its linear part ends.

@@ -9,7 +9,7 @@ mod apt;
 mod borders;
 mod build_ebpf;
 mod linker;
-mod release;
+mod programs;
 mod setup;
 mod sh;
 mod test;
@@ -70,7 +70,7 @@ fn follow(recipe: Recipe) -> Result<()> {
         Recipe::Setup => setup::all().map(drop),
         Recipe::BuildEbpf => build_ebpf::run(&setup::toolchain()?),
         Recipe::Test { long, ring } => test::run(ring, long),
-        Recipe::Demo => release::demo(),
-        Recipe::Bench { quick, json } => release::bench(quick, json.as_deref()),
+        Recipe::Demo => programs::demo(),
+        Recipe::Bench { quick, json } => programs::bench(quick, json.as_deref()),
     }
 }

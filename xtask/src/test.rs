@@ -5,7 +5,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
-use crate::{borders, build_ebpf, release, setup, sh};
+use crate::{
+    borders, build_ebpf,
+    programs::{Build, with_fw_ctl},
+    setup, sh,
+};
+
+/// The same packages for every ring: each selection has its own features, and would build its
+/// dependencies anew.
+const PACKAGES: &str = "--locked -p fw-common -p fw-ctl -p fw-tests -p xtask";
 
 /// A ring of the tests.
 #[derive(Clone, Copy, ValueEnum)]
@@ -58,8 +66,8 @@ impl Ring {
     }
 
     fn run(self, long: bool) -> Result<()> {
-        let test = |arguments| {
-            let mut command = sh::cargo(arguments);
+        let test = |targets| {
+            let mut command = sh::cargo(&format!("test {PACKAGES} {targets}"));
             if long {
                 command.env("FW_TEST_LONG", "1");
             }
@@ -67,16 +75,13 @@ impl Ring {
         };
         match self {
             Self::Gate => gate(),
-            Self::Host => sh::run(&mut test("test --locked -p fw-common -p fw-ctl -p xtask")),
-            Self::Kernel => sh::run(&mut test(
-                "test --locked --release -p fw-tests --test kernel",
-            )),
+            Self::Host => sh::run(&mut test("--lib --bins")),
+            Self::Kernel => sh::run(&mut test("--test kernel")),
             Self::Netns => {
-                sh::run(&mut sh::cargo("build --locked --release -p fw-ctl"))?;
+                sh::run(&mut sh::cargo(&format!("build {PACKAGES} --bins")))?;
                 // Two at a time: each lab has its own namespaces, but they share the processors.
-                let mut netns =
-                    test("test --locked --release -p fw-tests --test netns -- --test-threads=2");
-                sh::run(release::with_fw_ctl(&mut netns))
+                let mut netns = test("--test netns -- --test-threads=2");
+                sh::run(with_fw_ctl(&mut netns, Build::Debug))
             }
         }
     }

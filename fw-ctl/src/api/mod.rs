@@ -46,7 +46,8 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 impl Peer {
     /// As recorded with a change.
     pub fn name(self) -> String {
-        self.uid.map_or_else(|| "unknown".to_owned(), |uid| format!("uid {uid}"))
+        self.uid
+            .map_or_else(|| "unknown".to_owned(), |uid| format!("uid {uid}"))
     }
 }
 

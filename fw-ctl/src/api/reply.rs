@@ -48,16 +48,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             let message = "the body must be application/json";
             return Err(ProblemBody::new(Code::BadInput, message));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let code = match rejection {
-                BytesRejection::FailedToBufferBody(_) => Code::TooLarge,
-                _ => Code::BadInput,
-            };
-            ProblemBody::new(code, rejection.body_text())
-        })?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| {
+                let code = match rejection {
+                    BytesRejection::FailedToBufferBody(_) => Code::TooLarge,
+                    _ => Code::BadInput,
+                };
+                ProblemBody::new(code, rejection.body_text())
+            })?;
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| ProblemBody::new(Code::BadInput, format!("the body: {error}")))
     }
 }
-

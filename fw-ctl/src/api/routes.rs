@@ -17,11 +17,7 @@ use super::{
     wire::{self, Changed, Check, Code, Guarded, Items, ProblemBody, Status, Version, Why},
 };
 use crate::{
-    backend::xdp::probe::{Protocol, Question},
-    daemon::{
-        handle::Handle,
-        report::{Filter, unspecified},
-    },
+    daemon::{handle::Handle, report::Filter},
     policy::entry::Action,
 };
 
@@ -96,7 +92,10 @@ async fn show(
         contains: show.contains,
         limit: show.limit,
     };
-    handle.call(move |owner| owner.entries(actions, &filter)).await.map(Json)
+    handle
+        .call(move |owner| owner.entries(actions, &filter))
+        .await
+        .map(Json)
 }
 
 async fn blocks(State(handle): State<Handle>, query: Asked<Show>) -> Reply<Items<wire::Entry>> {
@@ -223,43 +222,15 @@ struct AskCheck {
 
 async fn check(State(handle): State<Handle>, query: Asked<AskCheck>) -> Reply<Check> {
     let AskCheck { address } = asked(query)?;
-    handle.call(move |owner| owner.check(address)).await.map(Json)
+    handle
+        .call(move |owner| owner.check(address))
+        .await
+        .map(Json)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskWhy {
-    address: IpAddr,
-    port: Option<u16>,
-    proto: Option<String>,
-    iface: Option<String>,
-    vlan: Option<u16>,
-}
-
-async fn why(State(handle): State<Handle>, query: Asked<AskWhy>) -> Reply<Why> {
-    let ask = asked(query)?;
-    let protocol = match ask.proto.as_deref() {
-        None | Some("tcp") => Protocol::Tcp,
-        Some("udp") => Protocol::Udp,
-        Some("icmp") => Protocol::Icmp,
-        Some(other) => {
-            let message = format!("protocol {other:?} is none of tcp, udp, icmp");
-            return Err(ProblemBody::new(Code::BadInput, message));
-        }
-    };
-    if ask.vlan.is_some_and(|vlan| vlan > 4094) {
-        return Err(ProblemBody::new(Code::BadInput, "a VLAN id is at most 4094"));
-    }
-    let question = Question {
-        source: ask.address,
-        destination: unspecified(ask.address),
-        protocol,
-        port: ask.port.unwrap_or(0),
-        vlan: ask.vlan,
-        interface: 0,
-    };
-    let job = handle.call(move |owner| owner.why(question, ask.iface.as_deref()));
-    job.await.map(Json)
+async fn why(State(handle): State<Handle>, query: Asked<wire::WhyQuery>) -> Reply<Why> {
+    let query = asked(query)?;
+    handle.call(move |owner| owner.why(&query)).await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -15,4 +15,4 @@ pub use policy::{
 };
 pub use problem::{Code, Problem, ProblemBody};
 pub use status::{Interface, Program, Samples, Status, Table, Total, Version};
-pub use verdict::{Check, Layer, ProbePacket, Why};
+pub use verdict::{Check, Layer, ProbePacket, Why, WhyQuery};

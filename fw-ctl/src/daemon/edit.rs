@@ -56,7 +56,12 @@ impl Owner {
     ///
     /// # Errors
     /// The first refusal, unless `keep_going`.
-    pub fn replace(&mut self, name: &str, replace: &wire::Replace, by: &str) -> Result<Changed, Failure> {
+    pub fn replace(
+        &mut self,
+        name: &str,
+        replace: &wire::Replace,
+        by: &str,
+    ) -> Result<Changed, Failure> {
         let how = How {
             keep_going: replace.keep_going,
             dry_run: replace.dry_run,
@@ -66,7 +71,10 @@ impl Owner {
             .into_iter()
             .find(|action| action.name() == replace.action)
             .ok_or_else(|| {
-                bad_input(format!("action {:?} is neither block nor allow", replace.action))
+                bad_input(format!(
+                    "action {:?} is neither block nor allow",
+                    replace.action
+                ))
             })?;
         self.change(&replace.items, how, by, |items| Change::Replace {
             action,
@@ -126,7 +134,10 @@ impl Owner {
                 items,
                 strict: false,
             };
-            all = all.and(self.policy.prepare(Change::Remove { action, prefixes }, now)?);
+            all = all.and(
+                self.policy
+                    .prepare(Change::Remove { action, prefixes }, now)?,
+            );
             all = all.and(self.policy.prepare(put, now)?);
         }
         self.finish(all, how, now, by)
@@ -184,7 +195,10 @@ impl Owner {
         if before == added.len() && !others.is_empty() {
             return Err(Failure::new(
                 Code::GuardRefused,
-                format!("{prefix} is guarded as {}, not by `guard add`", others.join(", ")),
+                format!(
+                    "{prefix} is guarded as {}, not by `guard add`",
+                    others.join(", ")
+                ),
             ));
         }
         let removed = before - added.len();
@@ -315,7 +329,10 @@ fn refuse(mut refused: Vec<Refused>, asked: usize) -> Result<(), Failure> {
     };
     let message = match asked {
         1 => first.message.clone(),
-        _ => format!("{} of {asked} prefixes are refused, nothing was changed", refused.len()),
+        _ => format!(
+            "{} of {asked} prefixes are refused, nothing was changed",
+            refused.len()
+        ),
     };
     let mut failure = Failure::new(first.code, message);
     if first.code == Code::GuardRefused {

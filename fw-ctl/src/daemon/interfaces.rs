@@ -37,7 +37,10 @@ impl Owner {
                 self.tell_interface(name, "the interface is gone");
                 self.xdp.forget(name);
             }
-            self.interfaces.insert(name.to_owned(), Some("there is no such interface".to_owned()));
+            self.interfaces.insert(
+                name.to_owned(),
+                Some("there is no such interface".to_owned()),
+            );
             return Ok(());
         };
         if let Some(attached) = self.xdp.attached(name) {
@@ -62,7 +65,10 @@ impl Owner {
         let mut changed = wire::Changed::default();
         let names: Vec<String> = match interface {
             Some(name) if !self.interfaces.contains_key(name) => {
-                return Err(Failure::new(Code::NotFound, format!("{name} is not protected")));
+                return Err(Failure::new(
+                    Code::NotFound,
+                    format!("{name} is not protected"),
+                ));
             }
             Some(name) => vec![name.to_owned()],
             None => self.xdp.pinned(),
@@ -86,7 +92,11 @@ impl Owner {
                 let attached = self.xdp.attached(name);
                 wire::Interface {
                     name: name.clone(),
-                    index: self.links.iter().find(|link| link.name == *name).map(|link| link.index),
+                    index: self
+                        .links
+                        .iter()
+                        .find(|link| link.name == *name)
+                        .map(|link| link.index),
                     attached: attached.is_some_and(|attached| attached.is_alive()),
                     mode: attached.map(|attached| attached.mode.to_owned()),
                     detail: match (attached, trouble) {

@@ -2,11 +2,12 @@
 //!
 //! - [`start`]: from nothing to a filtering host, and what is healed on the way
 //! - [`owner`]: changes, whole or not at all
-//! - [`edit`], [`report`], [`interfaces`], [`reload`]: what the owner is asked to do
+//! - [`edit`], [`report`], [`explain`], [`interfaces`], [`reload`]: what the owner is asked to do
 //! - [`handle`]: how other tasks ask
 //! - [`sampling`]: sampled drops while somebody listens
 
 pub mod edit;
+pub mod explain;
 pub mod handle;
 pub mod interfaces;
 pub mod logging;
@@ -119,7 +120,10 @@ async fn attend(
     events: Events,
 ) -> Result<(), Failure> {
     let caught = |kind| signal(kind).map_err(|error| kernel("cannot catch signals", &error));
-    let (mut hangup, mut terminate) = (caught(SignalKind::hangup())?, caught(SignalKind::terminate())?);
+    let (mut hangup, mut terminate) = (
+        caught(SignalKind::hangup())?,
+        caught(SignalKind::terminate())?,
+    );
     let mut interrupt: Signal = caught(SignalKind::interrupt())?;
     #[expect(
         deprecated,
@@ -130,7 +134,8 @@ async fn attend(
     let mut changes = Watch::open().map_err(|error| kernel("cannot watch the host", &error))?;
     let mut look_around = interval(LOOK_AROUND);
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watchdog = interval(sd_notify::watchdog_enabled().map_or(LOOK_AROUND, |limit| limit / 2));
+    let mut watchdog =
+        interval(sd_notify::watchdog_enabled().map_or(LOOK_AROUND, |limit| limit / 2));
     notify(&[NotifyState::Ready]);
     tracing::info!(pid = std::process::id(), "ready");
 
@@ -161,7 +166,10 @@ async fn attend(
         }
     }
     notify(&[NotifyState::Stopping]);
-    tracing::info!(detached = owner.remove_pins, "ending, filtering goes on unless detached");
+    tracing::info!(
+        detached = owner.remove_pins,
+        "ending, filtering goes on unless detached"
+    );
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::wire::{self, Event},
-    backend::xdp::Xdp,
+    backend::xdp::{Xdp, trim_memory},
     config::Config,
     host::{clock, links::Link},
     plan::{self, Plan},
@@ -29,6 +29,9 @@ use crate::{
 
 /// Who asked for a change, as recorded: `uid 0`, `expiry`, `configuration`.
 pub type By = String;
+
+/// Edits from which on a change leaves memory behind that is worth giving back.
+const LARGE: usize = 10_000;
 
 /// What the one task of the daemon owns.
 pub struct Owner {
@@ -66,7 +69,8 @@ impl Owner {
         };
         for action in Action::ALL {
             let observed = self.xdp.tables.dump(action).map_err(unreadable)?;
-            *plan.of(action) = plan::diff(plan::join(self.policy.table(action).effective(), observed));
+            *plan.of(action) =
+                plan::diff(plan::join(self.policy.table(action).effective(), observed));
         }
         let operations = plan.len();
         let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
@@ -90,6 +94,9 @@ impl Owner {
                 self.policy.revert(draft);
                 tracing::warn!(by, error = %failure, "change refused");
             }
+        }
+        if draft.edits.len() > LARGE {
+            trim_memory();
         }
         result
     }

@@ -4,7 +4,12 @@ use std::error::Error;
 
 use crate::{
     api::wire::{Code, ProblemBody},
-    backend::xdp::{OpenError, load::{LoadError, chain}, pins::PinsError, tables::ApplyError},
+    backend::xdp::{
+        OpenError,
+        load::{LoadError, chain},
+        pins::PinsError,
+        tables::ApplyError,
+    },
     plan::LockOut,
     policy::change::Refusal,
     store::StoreError,

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     backend::xdp::load::chain,
     config::{Config, ConfigError, ListFile},
-    host::{clock, links},
     duration::Ttl,
+    host::{clock, links},
     listfile::{self, Format},
     policy::{
         change::{Change, Draft},
@@ -51,8 +51,12 @@ pub fn configuration(options: &Options) -> Result<Config, Failure> {
 /// The entries of a list file: all of them, or none.
 fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
     let path = list.path.display();
-    let text = fs::read_to_string(&list.path)
-        .map_err(|error| bad_input(format!("cannot read list {} from {path}: {error}", list.name)))?;
+    let text = fs::read_to_string(&list.path).map_err(|error| {
+        bad_input(format!(
+            "cannot read list {} from {path}: {error}",
+            list.name
+        ))
+    })?;
     let parsed = listfile::parse(&text, Format::Auto);
     if !parsed.errors.is_empty() {
         let lines: Vec<String> = parsed
@@ -71,11 +75,17 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
     let other = |line: &&listfile::Line| line.action.is_some_and(|action| action != list.action);
     if let Some(line) = parsed.lines.iter().find(other) {
         let wanted = list.action.name();
-        return Err(bad_input(format!("{path}:{}: not an entry to {wanted}", line.line)));
+        return Err(bad_input(format!(
+            "{path}:{}: not an entry to {wanted}",
+            line.line
+        )));
     }
     let item = |line: listfile::Line| Item {
         prefix: line.prefix,
-        deadline: line.ttl.and_then(Ttl::secs).map(|secs| now.after(Duration::from_secs(secs))),
+        deadline: line
+            .ttl
+            .and_then(Ttl::secs)
+            .map(|secs| now.after(Duration::from_secs(secs))),
         comment: line.comment,
     };
     Ok(parsed.lines.into_iter().map(item).collect())

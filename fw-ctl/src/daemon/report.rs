@@ -1,4 +1,4 @@
-//! What the daemon says of itself, of its lists, and of a packet.
+//! What the daemon says of itself and of its lists.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -6,11 +6,10 @@ use fw_common::{Prefix, abi};
 
 use super::{
     owner::{Owner, wire_time},
-    problem::{Failure, bad_input, kernel},
+    problem::{Failure, kernel},
 };
 use crate::{
-    api::wire::{self, Check, Guarded, Items, Layer, ProbePacket, Status, Why},
-    backend::xdp::probe::{Answer, Decider, Protocol, Question},
+    api::wire::{self, Guarded, Items, Status},
     host::clock,
     policy::{
         entry::{self, Action, ListId, ListName, Place},
@@ -37,7 +36,11 @@ impl Owner {
     ///
     /// # Errors
     /// No such list, or the kernel's tables cannot be read.
-    pub fn entries(&mut self, actions: &[Action], filter: &Filter) -> Result<Items<wire::Entry>, Failure> {
+    pub fn entries(
+        &mut self,
+        actions: &[Action],
+        filter: &Filter,
+    ) -> Result<Items<wire::Entry>, Failure> {
         let now = clock::now();
         let list = match &filter.list {
             Some(name) => Some(self.existing_list(name)?),
@@ -51,7 +54,10 @@ impl Owner {
                 Some(address) => Box::new(table.covering(Prefix::host(address))),
                 None => Box::new(table.iter()),
             };
-            let limit = filter.limit.unwrap_or(usize::MAX).saturating_sub(shown.len());
+            let limit = filter
+                .limit
+                .unwrap_or(usize::MAX)
+                .saturating_sub(shown.len());
             let mut taken = Vec::new();
             for (place, entry) in rows.filter(|(place, _)| list.is_none_or(|id| place.list == id)) {
                 total += 1;
@@ -76,7 +82,12 @@ impl Owner {
     ) -> Result<Vec<wire::Entry>, Failure> {
         let failed = |error| kernel("cannot read a table in the kernel", &error);
         let counters: HashMap<Prefix, abi::Entry> = if rows.len() > LOOKUPS {
-            self.xdp.tables.dump(action).map_err(failed)?.into_iter().collect()
+            self.xdp
+                .tables
+                .dump(action)
+                .map_err(failed)?
+                .into_iter()
+                .collect()
         } else {
             let mut found = HashMap::new();
             for (place, _) in &rows {
@@ -88,12 +99,14 @@ impl Owner {
         };
         Ok(rows
             .iter()
-            .map(|(place, entry)| self.wire_entry(action, *place, entry, counters.get(&place.prefix), now))
+            .map(|(place, entry)| {
+                self.wire_entry(action, *place, entry, counters.get(&place.prefix), now)
+            })
             .collect())
     }
 
     /// Traffic of a prefix that stands in several lists is that of the list the kernel names.
-    fn wire_entry(
+    pub(super) fn wire_entry(
         &self,
         action: Action,
         place: Place,
@@ -108,7 +121,9 @@ impl Owner {
             list: self.name_of(place.list),
             comment: entry.comment.as_str().to_owned(),
             created_at: wire_time(entry.created),
-            expires_at: entry.deadline.map(|deadline| wire_time(now.wall_of(deadline))),
+            expires_at: entry
+                .deadline
+                .map(|deadline| wire_time(now.wall_of(deadline))),
             ttl_s: entry.deadline.map(|deadline| now.left(deadline)),
             packets: counters.map_or(0, |counters| counters.packets),
             bytes: counters.map_or(0, |counters| counters.bytes),
@@ -142,125 +157,6 @@ impl Owner {
             })
         });
         Items::all(rows.collect())
-    }
-
-    /// `GET /check`
-    ///
-    /// # Errors
-    /// The loaded program cannot be asked.
-    pub fn check(&self, address: IpAddr) -> Result<Check, Failure> {
-        let question = Question {
-            source: address,
-            destination: unspecified(address),
-            protocol: Protocol::Tcp,
-            port: 0,
-            vlan: None,
-            interface: 0,
-        };
-        let answer = self.ask(&question)?;
-        self.verdict(address, &answer)
-    }
-
-    /// `GET /why`
-    ///
-    /// # Errors
-    /// The loaded program cannot be asked, or there is no such interface.
-    pub fn why(&self, mut question: Question, interface: Option<&str>) -> Result<Why, Failure> {
-        let address = question.source;
-        if let Some(name) = interface {
-            let link = self.links.iter().find(|link| link.name == name);
-            question.interface = link
-                .ok_or_else(|| bad_input(format!("there is no interface {name}")))?
-                .index;
-        }
-        let answer = self.ask(&question)?;
-        let check = self.verdict(address, &answer)?;
-        let now = clock::now();
-        let mut covering = Vec::new();
-        for action in Action::ALL {
-            for (place, entry) in self.policy.table(action).covering(Prefix::host(address)) {
-                let entry = self.wire_entry(action, place, entry, None, now);
-                let decided = check.entry.as_ref().is_some_and(|decider| {
-                    (&decider.prefix, &decider.list, &decider.action)
-                        == (&entry.prefix, &entry.list, &entry.action)
-                });
-                if !decided {
-                    covering.push(entry);
-                }
-            }
-        }
-        let guard = self.policy.guard.iter().find(|(prefix, _)| prefix.contains(address));
-        let attached = self
-            .interfaces
-            .keys()
-            .filter(|name| self.xdp.attached(name).is_some())
-            .cloned()
-            .collect::<Vec<_>>();
-        let detail = if attached.is_empty() {
-            "the program is on no interface".to_owned()
-        } else {
-            format!("program {} on {}", self.xdp.facts.id, attached.join(", "))
-        };
-        Ok(Why {
-            packet: ProbePacket {
-                source: address,
-                destination: question.destination,
-                protocol: protocol_name(question.protocol).to_owned(),
-                port: (question.port != 0).then_some(question.port),
-                vlan: question.vlan,
-                interface: interface.map(str::to_owned),
-                length: answer.length,
-            },
-            layers: vec![Layer {
-                name: "xdp".to_owned(),
-                verdict: check.verdict.clone(),
-                detail,
-            }],
-            covering,
-            guard: guard.map(|(prefix, sources)| Guarded {
-                prefix: prefix.to_string(),
-                source: sources.last().map_or("", |source| source.name()).to_owned(),
-            }),
-            check,
-        })
-    }
-
-    fn ask(&self, question: &Question) -> Result<Answer, Failure> {
-        self.xdp
-            .ask(question)
-            .map_err(|error| kernel("cannot ask the loaded program", &error))
-    }
-
-    fn verdict(&self, address: IpAddr, answer: &Answer) -> Result<Check, Failure> {
-        Ok(Check {
-            address,
-            verdict: if answer.dropped { "drop" } else { "pass" }.to_owned(),
-            reason: answer.outcome.reason.name().to_owned(),
-            observe: answer.outcome.observed,
-            entry: answer
-                .entry
-                .and_then(|decider| self.decider(answer, &decider)),
-        })
-    }
-
-    /// The entry behind what the kernel named: of that list and end, at the prefix or above it.
-    fn decider(&self, answer: &Answer, decider: &Decider) -> Option<wire::Entry> {
-        let action = if answer.outcome.reason.drops() {
-            Action::Block
-        } else {
-            Action::Allow
-        };
-        let now = clock::now();
-        let (place, entry) = self
-            .policy
-            .table(action)
-            .covering(decider.prefix)
-            .find(|(place, entry)| {
-                let deadline = entry.deadline.map_or(abi::NEVER, |deadline| deadline.0);
-                place.list.0 == decider.list && deadline == decider.deadline
-            })?;
-        let counters = self.xdp.tables.get(action, place.prefix).ok().flatten();
-        Some(self.wire_entry(action, place, entry, counters.as_ref(), now))
     }
 
     /// `GET /status`
@@ -332,21 +228,5 @@ impl Owner {
                 Failure::new(wire::Code::NotFound, format!("there is no list {shown:?}"))
                     .with_hint("`fw-ctl status` names the lists")
             })
-    }
-}
-
-/// The unspecified address of the same family.
-pub fn unspecified(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
-    }
-}
-
-fn protocol_name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Icmp => "icmp",
     }
 }

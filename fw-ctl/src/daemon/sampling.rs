@@ -116,9 +116,15 @@ impl Owner {
             protocol: event.protocol,
             source_port: event.source_port,
             destination_port: event.destination_port,
-            vlans: event.vlans.into_iter().filter(|id| *id != NO_VLAN).collect(),
+            vlans: event
+                .vlans
+                .into_iter()
+                .filter(|id| *id != NO_VLAN)
+                .collect(),
             length: event.length,
-            reason: Reason::from_number(event.reason).map_or("?", Reason::name).to_owned(),
+            reason: Reason::from_number(event.reason)
+                .map_or("?", Reason::name)
+                .to_owned(),
             list: (event.list != 0).then(|| self.name_of(ListId(event.list))),
             observed: event.observed != 0,
         }

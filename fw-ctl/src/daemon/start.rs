@@ -100,7 +100,11 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         policy,
         store,
         xdp,
-        interfaces: config.interfaces.iter().map(|name| (name.clone(), None)).collect(),
+        interfaces: config
+            .interfaces
+            .iter()
+            .map(|name| (name.clone(), None))
+            .collect(),
         config,
         options: options.clone(),
         links: Vec::new(),
@@ -143,7 +147,10 @@ async fn fill_and_attach(owner: &mut Owner, links: Vec<Link>) -> Result<(), Fail
         }
     }
     if let Some(why) = &owner.xdp.no_frags {
-        tracing::warn!(why, "this kernel takes no multi-buffer program: large MTUs cannot be used");
+        tracing::warn!(
+            why,
+            "this kernel takes no multi-buffer program: large MTUs cannot be used"
+        );
     }
     owner.xdp.settle(&older)?;
     Ok(())
@@ -183,8 +190,11 @@ fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
     let is_there = |name: &String| links.iter().any(|link| link.name == *name);
     if !config.interfaces.iter().any(is_there) {
         let names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
-        return Err(bad_input(format!("there is no interface {}", config.interfaces.join(", ")))
-            .with_hint(format!("this host has {}", names.join(", "))));
+        return Err(bad_input(format!(
+            "there is no interface {}",
+            config.interfaces.join(", ")
+        ))
+        .with_hint(format!("this host has {}", names.join(", "))));
     }
     Ok(links)
 }
@@ -203,7 +213,10 @@ fn lock(state_dir: &Path) -> Result<Flock<File>, Failure> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
         Failure::new(
             Code::Conflict,
-            format!("another fw-ctl uses the state directory {}", state_dir.display()),
+            format!(
+                "another fw-ctl uses the state directory {}",
+                state_dir.display()
+            ),
         )
         .with_hint("stop it, or give this one directories and a socket of its own")
     })
@@ -216,7 +229,10 @@ fn listen(socket: &Path, group: &str) -> Result<(UnixListener, SocketFile), Fail
             io::ErrorKind::PermissionDenied => Code::Permission,
             _ => Code::Internal,
         };
-        Failure::new(code, format!("cannot {what} the socket {}: {error}", socket.display()))
+        Failure::new(
+            code,
+            format!("cannot {what} the socket {}: {error}", socket.display()),
+        )
     };
     if UnixStream::connect(socket).is_ok() {
         return Err(Failure::new(
@@ -236,7 +252,10 @@ fn listen(socket: &Path, group: &str) -> Result<(UnixListener, SocketFile), Fail
     }
     let listener = UnixListener::bind(socket).map_err(|error| failed("open", error))?;
     let file = SocketFile(socket.to_owned());
-    let gid = Group::from_name(group).ok().flatten().map(|group| group.gid);
+    let gid = Group::from_name(group)
+        .ok()
+        .flatten()
+        .map(|group| group.gid);
     chown(socket, None, gid.or_else(|| Some(Gid::effective())))
         .map_err(|errno| failed("give away", errno.into()))?;
     fs::set_permissions(socket, Permissions::from_mode(0o660))

@@ -14,7 +14,9 @@ pub fn missing() -> Vec<&'static str> {
 
 /// The effective set in a `/proc/PID/status`.
 pub fn effective(status: &str) -> Option<u64> {
-    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
@@ -34,7 +36,10 @@ mod tests {
     fn what_is_missing_is_named() {
         let read = |mask: &str| effective(&format!("Name:\tx\nCapEff:\t{mask}\n")).map(missing_of);
         assert_eq!(read("000001ffffffffff"), Some(vec![]));
-        assert_eq!(read("0000000000000000"), Some(vec!["CAP_BPF", "CAP_NET_ADMIN"]));
+        assert_eq!(
+            read("0000000000000000"),
+            Some(vec!["CAP_BPF", "CAP_NET_ADMIN"])
+        );
         assert_eq!(read("0000008000000000"), Some(vec!["CAP_NET_ADMIN"]));
         assert_eq!(read("0000008000001000"), Some(vec![]));
         assert_eq!(read("0000000000201000"), Some(vec![]));

@@ -89,7 +89,11 @@ impl Plan {
     ///
     /// # Errors
     /// Names a guarded prefix that the plan would leave without protection.
-    pub fn check(self, guard: &Guard, observed: &BTreeMap<Prefix, u32>) -> Result<CheckedPlan, LockOut> {
+    pub fn check(
+        self,
+        guard: &Guard,
+        observed: &BTreeMap<Prefix, u32>,
+    ) -> Result<CheckedPlan, LockOut> {
         let changed: BTreeMap<Prefix, bool> = self
             .guard
             .iter()

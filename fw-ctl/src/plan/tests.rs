@@ -32,7 +32,10 @@ fn only_what_differs_is_written_and_counters_are_kept() {
 
     let extended = diff([(one, Some(effective(None)), Some(counted))]);
     let after = extended[0].after.expect("written");
-    assert_eq!((after.deadline, after.packets, after.bytes), (abi::NEVER, 7, 700));
+    assert_eq!(
+        (after.deadline, after.packets, after.bytes),
+        (abi::NEVER, 7, 700)
+    );
 
     let removed = diff([(one, None, Some(counted))]);
     assert_eq!((removed[0].before, removed[0].after), (Some(counted), None));
@@ -40,11 +43,21 @@ fn only_what_differs_is_written_and_counters_are_kept() {
 
 #[test]
 fn joining_pairs_what_should_be_with_what_is() {
-    let (one, two, three) = (prefix("192.0.2.1"), prefix("192.0.2.2"), prefix("192.0.2.3"));
+    let (one, two, three) = (
+        prefix("192.0.2.1"),
+        prefix("192.0.2.2"),
+        prefix("192.0.2.3"),
+    );
     let desired = vec![(one, effective(None)), (two, effective(None))];
-    let observed = vec![(three, abi::Entry::new(three, 1, 9)), (two, abi::Entry::new(two, 1, abi::NEVER))];
+    let observed = vec![
+        (three, abi::Entry::new(three, 1, 9)),
+        (two, abi::Entry::new(two, 1, abi::NEVER)),
+    ];
     let ops = diff(join(desired, observed));
-    let told: Vec<_> = ops.iter().map(|op| (op.prefix, op.after.is_some())).collect();
+    let told: Vec<_> = ops
+        .iter()
+        .map(|op| (op.prefix, op.after.is_some()))
+        .collect();
     assert_eq!(told, [(one, true), (three, false)]);
 }
 
@@ -58,14 +71,19 @@ fn a_plan_that_leaves_a_guarded_address_unprotected_cannot_be_applied() {
 
     let mut lacking = all.clone();
     lacking.remove(&prefix("198.51.100.7"));
-    let refused = Plan::default().check(&guard, &lacking).expect_err("nothing protects it");
+    let refused = Plan::default()
+        .check(&guard, &lacking)
+        .expect_err("nothing protects it");
     assert_eq!(refused.guarded, prefix("198.51.100.7"));
 
     let plan = Plan {
         guard: diff_guard(&guard, &lacking),
         ..Plan::default()
     };
-    assert!(plan.check(&guard, &lacking).is_ok(), "the plan itself protects it");
+    assert!(
+        plan.check(&guard, &lacking).is_ok(),
+        "the plan itself protects it"
+    );
 
     let mut exposing = Plan::default();
     exposing.guard.push(Op {

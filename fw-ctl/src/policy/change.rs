@@ -186,7 +186,10 @@ impl Policy {
                 draft.refused.push((index, item.prefix, refusal));
                 continue;
             }
-            let current = edits.get(&place).and_then(|edit| edit.after.as_ref()).or(stored);
+            let current = edits
+                .get(&place)
+                .and_then(|edit| edit.after.as_ref())
+                .or(stored);
             let after = how.entry(current, &item, now);
             if current == Some(&after) {
                 draft.unchanged += 1;

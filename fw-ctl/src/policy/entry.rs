@@ -110,7 +110,8 @@ impl FromStr for Comment {
         }
         // Bidirectional controls would let a comment rewrite the row it is printed in.
         let forges = |c: char| {
-            c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
         if let Some((position, c)) = text.chars().enumerate().find(|(_, c)| forges(*c)) {
             return Err(CommentError::Control(position + 1, c));

@@ -65,7 +65,10 @@ impl Default for Guard {
     fn default() -> Self {
         let v4 = |a, b, c, d, length| Prefix::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), length);
         let v6 = |first, last, length| {
-            Prefix::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last)), length)
+            Prefix::new(
+                IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last)),
+                length,
+            )
         };
         let reserved = [
             v4(0, 0, 0, 0, 8),
@@ -111,7 +114,9 @@ impl Guard {
 
     /// Every guarded prefix with its reasons.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &BTreeSet<GuardSource>)> {
-        self.prefixes.iter().map(|(prefix, sources)| (*prefix, sources))
+        self.prefixes
+            .iter()
+            .map(|(prefix, sources)| (*prefix, sources))
     }
 
     /// A guarded prefix that shares an address with `prefix`, and its first reason. What an

@@ -65,7 +65,9 @@ impl Policy {
 
     /// The name of a list.
     pub fn list_name(&self, id: ListId) -> Option<&ListName> {
-        self.lists().find(|(_, number)| *number == id).map(|(name, _)| name)
+        self.lists()
+            .find(|(_, number)| *number == id)
+            .map(|(name, _)| name)
     }
 
     /// When the next entry ends.

@@ -30,7 +30,10 @@ impl Now {
 
     /// The second nearest to `ttl` from now.
     pub fn after(self, ttl: Duration) -> BootSecs {
-        let end = self.boot.saturating_add(ttl).saturating_add(Duration::from_millis(500));
+        let end = self
+            .boot
+            .saturating_add(ttl)
+            .saturating_add(Duration::from_millis(500));
         BootSecs(saturate(end.as_secs()))
     }
 

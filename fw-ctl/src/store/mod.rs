@@ -156,11 +156,11 @@ impl Store {
     }
 
     fn boot_id(&self) -> Result<Option<String>, StoreError> {
-        let row = self
-            .connection
-            .query_row("SELECT value FROM meta WHERE key = 'boot_id'", [], |row| {
-                row.get(0)
-            });
+        let row =
+            self.connection
+                .query_row("SELECT value FROM meta WHERE key = 'boot_id'", [], |row| {
+                    row.get(0)
+                });
         Ok(row.optional()?)
     }
 
@@ -258,7 +258,9 @@ impl Change<'_> {
     /// [`StoreError`]
     pub fn write_guard(&self, prefixes: &[Prefix]) -> Result<(), StoreError> {
         self.0.execute("DELETE FROM guard", [])?;
-        let mut put = self.0.prepare_cached("INSERT INTO guard (prefix) VALUES (?1)")?;
+        let mut put = self
+            .0
+            .prepare_cached("INSERT INTO guard (prefix) VALUES (?1)")?;
         for prefix in prefixes {
             put.execute([prefix.to_string()])?;
         }
@@ -289,7 +291,6 @@ impl Change<'_> {
         Ok(self.0.commit()?)
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
 //! The database file: opening, checking, tables.
 
-use std::{fs, os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _}, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+};
 
 use rusqlite::{Connection, ErrorCode};
 

@@ -39,7 +39,9 @@ fn with_entries(now: Now) -> (TempDir, Store) {
     policy.apply(&draft);
     let change = store.begin().expect("a transaction");
     change.write(&draft, now).expect("written");
-    change.write_guard(&["198.51.100.0/24".parse().expect("a prefix")]).expect("written");
+    change
+        .write_guard(&["198.51.100.0/24".parse().expect("a prefix")])
+        .expect("written");
     change.record(now, "uid 0", "2 added").expect("written");
     change.commit().expect("committed");
     (directory, store)
@@ -50,7 +52,10 @@ fn left(policy: &Policy, now: Now) -> Vec<(String, Option<u64>)> {
         .table(Action::Block)
         .iter()
         .map(|(place, entry)| {
-            (place.prefix.to_string(), entry.deadline.map(|deadline| now.left(deadline)))
+            (
+                place.prefix.to_string(),
+                entry.deadline.map(|deadline| now.left(deadline)),
+            )
         })
         .collect()
 }
@@ -63,13 +68,23 @@ fn a_restart_keeps_entries_comments_lists_guard_and_what_is_left() {
     let policy = Store::open(directory.path())
         .and_then(|mut store| store.load(later, BOOT))
         .expect("as it was left");
-    let expected = [("192.0.2.1".to_owned(), Some(500)), ("2001:db8::/32".to_owned(), None)];
+    let expected = [
+        ("192.0.2.1".to_owned(), Some(500)),
+        ("2001:db8::/32".to_owned(), None),
+    ];
     assert_eq!(left(&policy, later), expected);
     let (place, entry) = policy.table(Action::Block).iter().next().expect("an entry");
     assert_eq!(entry.comment.as_str(), "why 'not' \"this\"");
     assert_eq!(entry.created, WallSecs(5_000_000));
-    assert_eq!(policy.list_name(place.list).map(ListName::as_str), Some("feed"));
-    let guarded: Vec<_> = policy.guard.of(GuardSource::Added).map(|p| p.to_string()).collect();
+    assert_eq!(
+        policy.list_name(place.list).map(ListName::as_str),
+        Some("feed")
+    );
+    let guarded: Vec<_> = policy
+        .guard
+        .of(GuardSource::Added)
+        .map(|p| p.to_string())
+        .collect();
     assert_eq!(guarded, ["198.51.100.0/24"]);
 }
 
@@ -119,17 +134,27 @@ fn a_damaged_file_is_named_and_stays_as_it_is() {
             .and_then(|mut store| store.load(at(0, 0), BOOT))
             .expect_err("refused");
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-        assert_eq!(fs::read(&path).expect("readable"), damaged, "nothing was written");
+        assert_eq!(
+            fs::read(&path).expect("readable"),
+            damaged,
+            "nothing was written"
+        );
     }
 }
 
 #[test]
 fn a_file_of_a_later_version_is_refused() {
     let (directory, store) = with_entries(at(1000, 5_000_000));
-    store.connection.pragma_update(None, "user_version", 99).expect("set");
+    store
+        .connection
+        .pragma_update(None, "user_version", 99)
+        .expect("set");
     drop(store);
     let error = Store::open(directory.path()).expect_err("refused");
-    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error:?}");
+    assert!(
+        matches!(error, StoreError::Newer { found: 99, .. }),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! The maps beside the program: written and read as the controller does it.
 
-use std::net::IpAddr;
+use std::{iter, net::IpAddr};
 
 use anyhow::{Context as _, Result};
 use aya::{
     Pod,
-    maps::{Array, HashMap, LpmTrie, Map, MapError, PerCpuArray, RingBuf, lpm_trie::Key},
+    maps::{Array, HashMap, LpmTrie, Map, MapError, PerCpuArray, lpm_trie::Key},
 };
 use fw_common::{
     Prefix,
-    abi::{self, Config, Counter, Entry, HostV4, HostV6, MapSpec, Sampler, TrieV4, TrieV6},
+    abi::{
+        self, Config, Counter, DropEvent, Entry, HostV4, HostV6, MapSpec, Sampler, TrieV4, TrieV6,
+    },
     reason::{Outcome, Reason},
 };
 
@@ -117,11 +119,11 @@ impl Place {
 #[expect(clippy::missing_errors_doc, reason = "said once, above")]
 impl Kernel {
     fn map(&self, spec: &MapSpec) -> Result<&Map> {
-        self.0.map(spec.name).context(spec.name)
+        self.ebpf.map(spec.name).context(spec.name)
     }
 
     fn map_mut(&mut self, spec: &MapSpec) -> Result<&mut Map> {
-        self.0.map_mut(spec.name).context(spec.name)
+        self.ebpf.map_mut(spec.name).context(spec.name)
     }
 
     /// Guards a prefix.
@@ -185,13 +187,8 @@ impl Kernel {
         Ok(map.get(&0, 0)?.to_vec())
     }
 
-    /// Takes the events that wait in the ring, as bytes.
-    pub fn events(&mut self) -> Result<Vec<Vec<u8>>> {
-        let mut ring = RingBuf::try_from(self.map_mut(&abi::EVENTS)?)?;
-        let mut events = Vec::new();
-        while let Some(event) = ring.next() {
-            events.push(event.to_vec());
-        }
-        Ok(events)
+    /// Takes the events that wait in the ring.
+    pub fn events(&mut self) -> Vec<DropEvent> {
+        iter::from_fn(|| self.events.next_event()).collect()
     }
 }

@@ -14,16 +14,19 @@ use super::Lab;
 
 /// The program under test: `FW_CTL_BIN`, or the release build beside this one.
 pub fn binary() -> PathBuf {
-    env::var_os("FW_CTL_BIN").map_or_else(
-        || {
-            let ours = env::current_exe().expect("this program has a path");
-            let target = ours
-                .ancestors()
-                .find(|folder| folder.join("release").is_dir());
-            target.expect("built by cargo").join("release/fw-ctl")
-        },
-        PathBuf::from,
-    )
+    let beside = || {
+        let ours = env::current_exe().expect("this program has a path");
+        let mut folders = ours.ancestors();
+        let target = folders.find(|folder| folder.join("release").is_dir());
+        target.expect("built by cargo").join("release/fw-ctl")
+    };
+    let binary = env::var_os("FW_CTL_BIN").map_or_else(beside, PathBuf::from);
+    assert!(
+        binary.is_file(),
+        "{} is missing: `cargo build --release -p fw-ctl` makes it",
+        binary.display()
+    );
+    binary
 }
 
 /// `fw-ctl` with the places of one lab.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     os::unix::net::UnixDatagram,
     process::{Child, Command, Stdio},
     thread,
@@ -70,8 +70,8 @@ impl<'lab> Launch<'lab> {
             .stderr(log.expect("the log can be written"))
             .spawn()
             .expect("the daemon starts");
-        let mut daemon = Daemon { lab, child };
-        daemon.wait_until_ready(&notify);
+        let mut daemon = Daemon { lab, child, notify };
+        daemon.wait_until_ready();
         daemon
     }
 
@@ -117,6 +117,8 @@ impl<'lab> Launch<'lab> {
 pub struct Daemon<'lab> {
     lab: &'lab Lab,
     child: Child,
+    /// Where it tells the service manager how it is.
+    notify: UnixDatagram,
 }
 
 impl Daemon<'_> {
@@ -156,14 +158,14 @@ impl Daemon<'_> {
     }
 
     #[track_caller]
-    fn wait_until_ready(&mut self, notify: &UnixDatagram) {
+    fn wait_until_ready(&mut self) {
         let start = Instant::now();
         let mut message = [0; 4096];
         loop {
-            match notify.recv(&mut message) {
+            match self.notify.recv(&mut message) {
                 Ok(length) if message[..length].starts_with(b"READY=1") => return,
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if is_no_answer(&error) => {}
                 Err(error) => panic!("waiting for the daemon: {error}"),
             }
             let ended = self.child.try_wait().expect("the daemon can be waited for");
@@ -187,6 +189,11 @@ impl Drop for Daemon<'_> {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The time limit of a socket passed, or the machine was halted meanwhile.
+pub fn is_no_answer(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// Waits until something holds that the daemon does in its own time.

@@ -2,7 +2,6 @@
 //! slips through is known.
 
 use std::{
-    io::ErrorKind,
     net::{IpAddr, UdpSocket},
     sync::{
         Arc,
@@ -14,7 +13,7 @@ use std::{
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::{Lab, address::Addresses};
+use super::{Lab, address::Addresses, daemon::is_no_answer};
 
 /// Bytes that wait for the receiver: at 60,000 packets a second, each in a page of its own, it may
 /// sleep for some seconds.
@@ -167,7 +166,7 @@ fn receive(
         let (_, from) = match socket.recv_from(&mut payload) {
             Ok(received) => received,
             // Everything is blocked, for now.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(error) if is_no_answer(&error) => {
                 assert!(
                     !stopped.load(Ordering::Relaxed),
                     "not even the gateway arrives"

@@ -192,24 +192,34 @@ fn frames_of_any_size_are_decided_alike() -> Result<()> {
 }
 
 #[test]
-fn headers_beyond_the_first_buffer_are_read() -> Result<()> {
+fn headers_far_into_the_packet_are_read() -> Result<()> {
     let kernel = blocking(|sender| sender.network)?;
     let [_, Sender { listed, free, .. }] = senders();
-    // Three extension headers of 2,048 bytes: a buffer of this run holds less than two.
-    let far = |source| {
-        let frame = Frame::new().ip(source).hop_limit(255);
-        (0..3).fold(frame, |frame, _| frame.extension(DESTINATION, 2048))
-    };
-    let reason = |frame: Frame| -> Result<Reason> {
-        let answer = kernel.ask(Program::Frags, &frame.bytes())?;
-        Ok(answer.outcome.reason)
-    };
-    assert_eq!(reason(far(listed).tcp(40000, 22, tcp::SYN))?, Reason::Block);
-    assert_eq!(reason(far(free).tcp(40000, 22, tcp::SYN))?, Reason::Default);
-    assert_eq!(reason(far(listed).udp(547, 546))?, Reason::Link);
-    assert_eq!(reason(far(listed).udp(546, 547))?, Reason::Block);
-    assert_eq!(reason(far(listed).icmp(135, 0, &[0; 20]))?, Reason::Link);
-    assert_eq!(reason(far(listed).icmp(128, 0, &[0; 20]))?, Reason::Block);
+    // A buffer of these runs holds three kilobytes of headers, but not ten.
+    let near: &[usize] = &[2048, 1024];
+    let beyond: &[usize] = &[2048; 5];
+    for (program, lengths) in [
+        (Program::Linear, near),
+        (Program::Frags, near),
+        (Program::Frags, beyond),
+    ] {
+        let far = |source| {
+            let frame = Frame::new().ip(source).hop_limit(255);
+            let longer = |frame: Frame, length: &usize| frame.extension(DESTINATION, *length);
+            lengths.iter().fold(frame, longer)
+        };
+        for (frame, expected) in [
+            (far(listed).tcp(40000, 22, tcp::SYN), Reason::Block),
+            (far(free).tcp(40000, 22, tcp::SYN), Reason::Default),
+            (far(listed).udp(547, 546), Reason::Link),
+            (far(listed).udp(546, 547), Reason::Block),
+            (far(listed).icmp(135, 0, &[0; 20]), Reason::Link),
+            (far(listed).icmp(128, 0, &[0; 20]), Reason::Block),
+        ] {
+            let answer = kernel.ask(program, &frame.bytes())?;
+            assert_eq!(answer.outcome.reason, expected, "{program:?}, {lengths:?}");
+        }
+    }
     Ok(())
 }
 

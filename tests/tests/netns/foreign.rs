@@ -1,14 +1,12 @@
 //! Someone else's XDP program is never displaced.
 
-use std::fs;
-
 use aya::{
     Ebpf,
     programs::{Xdp, XdpMode},
 };
 use fw_common::abi;
 use fw_ctl::backend::xdp::load::OBJECT;
-use fw_tests::lab::{INTERFACE, Lab, address::V4};
+use fw_tests::lab::{INTERFACE, Lab, address::V4, namespace::run};
 
 /// Loads a program that passes everything, and is foreign in that nobody of us pinned it.
 fn load() -> Ebpf {
@@ -71,12 +69,15 @@ fn foreign_program_without_a_link_is_named_and_left_alone() {
     let mut ebpf = load();
     let program = program(&mut ebpf);
     let id = program.info().expect("a loaded program").id();
-    let pin = lab.pins().with_extension("foreign");
-    program.pin(&pin).expect("the program can be pinned");
-    lab.server.ip(&format!(
-        "link set dev {INTERFACE} xdp pinned {}",
-        pin.display()
-    ));
-    fs::remove_file(pin).expect("the pin can be removed");
+    let mut attach = lab.server.command("bpftool");
+    run(attach.args([
+        "net",
+        "attach",
+        "xdp",
+        "id",
+        &id.to_string(),
+        "dev",
+        INTERFACE,
+    ]));
     is_refused_and_untouched(&lab, id);
 }

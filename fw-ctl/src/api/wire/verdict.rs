@@ -21,7 +21,23 @@ pub struct Check {
     pub entry: Option<Entry>,
 }
 
-/// `GET /why?address=&port=&proto=&iface=&vlan=`.
+/// What `GET /why` is asked: a packet from `address`, by default a TCP SYN.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhyQuery {
+    /// Source address.
+    pub address: String,
+    /// Destination port of TCP and UDP.
+    pub port: Option<u16>,
+    /// `tcp`, `udp` or `icmp`.
+    pub proto: Option<String>,
+    /// Interface it comes in on.
+    pub iface: Option<String>,
+    /// VLAN tag.
+    pub vlan: Option<u16>,
+}
+
+/// `GET /why`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Why {
     /// The verdict.

@@ -173,9 +173,15 @@ fn create(
     };
     let asked = |link| (link, String::from("as configured"));
     match mode {
-        Mode::Native => attempt(DRV, "native").map(asked).map(|(link, why)| (link, "native", why)),
-        Mode::Skb => attempt(SKB, "generic").map(asked).map(|(link, why)| (link, "generic", why)),
-        Mode::Hw => attempt(HW, "offload").map(asked).map(|(link, why)| (link, "offload", why)),
+        Mode::Native => attempt(DRV, "native")
+            .map(asked)
+            .map(|(link, why)| (link, "native", why)),
+        Mode::Skb => attempt(SKB, "generic")
+            .map(asked)
+            .map(|(link, why)| (link, "generic", why)),
+        Mode::Hw => attempt(HW, "offload")
+            .map(asked)
+            .map(|(link, why)| (link, "offload", why)),
         Mode::Auto => match attempt(DRV, "native") {
             Ok(link) => Ok((link, "native", "the driver takes it".to_owned())),
             Err(LinkError::Attach { source, .. }) => {

@@ -110,7 +110,10 @@ pub fn load(pins: &Pins, capacities: &BTreeMap<&'static str, u32>) -> Result<Loa
             source,
         })?;
         if !fits(&info, spec, capacity(spec, capacities)) {
-            return Err(LoadError::Object(format!("map {} has another shape", spec.name)));
+            return Err(LoadError::Object(format!(
+                "map {} has another shape",
+                spec.name
+            )));
         }
     }
     let (name, no_frags) = match load_program(&mut object, abi::PROGRAM_FRAGS) {
@@ -282,7 +285,8 @@ fn fits(info: &MapInfo, spec: &MapSpec, capacity: u32) -> bool {
         capacity: _,
         flags,
     } = *spec;
-    info.map_type().is_ok_and(|found| found as u32 == kind as u32)
+    info.map_type()
+        .is_ok_and(|found| found as u32 == kind as u32)
         && info.key_size() == key_size
         && info.value_size() == value_size
         && info.max_entries() == capacity

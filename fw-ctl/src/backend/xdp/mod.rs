@@ -37,6 +37,7 @@ use fw_common::{
 };
 use nix::fcntl::Flock;
 
+pub use self::sys::trim_memory;
 use self::{
     events::Events,
     links::{Attached, LinkError, Mode},
@@ -90,7 +91,10 @@ impl Xdp {
     ///
     /// # Errors
     /// [`OpenError`]
-    pub fn open(pin_dir: &Path, capacities: &BTreeMap<&'static str, u32>) -> Result<Self, OpenError> {
+    pub fn open(
+        pin_dir: &Path,
+        capacities: &BTreeMap<&'static str, u32>,
+    ) -> Result<Self, OpenError> {
         let pins = Pins::new(pin_dir);
         let claim = pins.claim()?;
         let Loaded {
@@ -102,7 +106,11 @@ impl Xdp {
         } = load::load(&pins, capacities)?;
         let mut table = |spec: MapSpec| -> Result<Table, LoadError> {
             let capacity = load::capacity(&spec, capacities) as usize;
-            Ok(Table::new(spec, load::take_map(&mut object, spec.name)?, capacity))
+            Ok(Table::new(
+                spec,
+                load::take_map(&mut object, spec.name)?,
+                capacity,
+            ))
         };
         let tables = Tables::new(
             table(abi::GUARD_V4)?,
@@ -165,7 +173,10 @@ impl Xdp {
             links::attach(&self.pins, fd.as_fd(), self.facts.id, interface, mode)?
         };
         self.attached.remove(&interface.name);
-        Ok(self.attached.entry(interface.name.clone()).or_insert(attached))
+        Ok(self
+            .attached
+            .entry(interface.name.clone())
+            .or_insert(attached))
     }
 
     /// Forgets an interface that is gone, with its pin.

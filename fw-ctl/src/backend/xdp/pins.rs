@@ -127,11 +127,16 @@ impl Pins {
     /// [`PinsError::Io`]
     pub fn adopt_links(&self) -> Result<Vec<PathBuf>, PinsError> {
         let own = self.directory();
-        let others: Vec<_> = self.versions().into_iter().filter(|path| *path != own).collect();
+        let others: Vec<_> = self
+            .versions()
+            .into_iter()
+            .filter(|path| *path != own)
+            .collect();
         for directory in &others {
             for interface in links_in(directory) {
                 let from = directory.join(format!("{LINK}{interface}"));
-                fs::rename(&from, self.link(&interface)).map_err(|source| self.io(&from, source))?;
+                fs::rename(&from, self.link(&interface))
+                    .map_err(|source| self.io(&from, source))?;
             }
         }
         Ok(others)

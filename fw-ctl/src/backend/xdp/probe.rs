@@ -231,7 +231,10 @@ mod tests {
             assert_eq!(packet.kind, Kind::Ip);
             assert_eq!(packet.source.ip(), Some(source));
             assert_eq!(packet.destination.ip(), Some(source));
-            assert_eq!((packet.transport, packet.destination_port), (transport, port));
+            assert_eq!(
+                (packet.transport, packet.destination_port),
+                (transport, port)
+            );
             assert_eq!(packet.vlans[0], vlan.unwrap_or(abi::NO_VLAN));
         }
     }

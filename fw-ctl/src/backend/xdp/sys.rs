@@ -330,3 +330,13 @@ unsafe fn object_info<T>(object: BorrowedFd<'_>, info: &mut T) -> io::Result<()>
     // SAFETY: by the caller.
     unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr) }
 }
+
+/// Gives memory that was freed back to the system; the allocator would keep that of a large import
+/// for ever. Not of BPF, but here is where `unsafe` may be.
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time from any thread (malloc_trim(3)).
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -132,7 +132,9 @@ impl Table {
         loop {
             let (count, ended) =
                 sys::lookup_batch(self.fd(), &mut cursor, &mut keys, &mut values, BATCH)?;
-            let elements = keys.chunks_exact(key_size).zip(values.chunks_exact(value_size));
+            let elements = keys
+                .chunks_exact(key_size)
+                .zip(values.chunks_exact(value_size));
             rows.extend(
                 elements
                     .take(count)
@@ -155,7 +157,9 @@ impl Table {
         } else {
             self.update(rows)
         };
-        let done = result.as_ref().map_or_else(|stopped| stopped.done, |()| ops.len());
+        let done = result
+            .as_ref()
+            .map_or_else(|stopped| stopped.done, |()| ops.len());
         let grown = ops[..done].iter().filter(|op| op.before.is_none()).count();
         let shrunk = ops[..done].iter().filter(|op| op.after.is_none()).count();
         self.used = (self.used + grown).saturating_sub(shrunk);
@@ -164,8 +168,14 @@ impl Table {
 
     fn update<V: Value>(&self, rows: &[(Prefix, V)]) -> Result<(), Stopped> {
         for (number, chunk) in rows.chunks(BATCH).enumerate() {
-            let keys: Vec<u8> = chunk.iter().flat_map(|(prefix, _)| self.key(*prefix)).collect();
-            let values: Vec<u8> = chunk.iter().flat_map(|(_, value)| value.to_bytes()).collect();
+            let keys: Vec<u8> = chunk
+                .iter()
+                .flat_map(|(prefix, _)| self.key(*prefix))
+                .collect();
+            let values: Vec<u8> = chunk
+                .iter()
+                .flat_map(|(_, value)| value.to_bytes())
+                .collect();
             sys::update_batch(self.fd(), &keys, &values, chunk.len())
                 .map_err(|stopped| after(number, stopped))?;
         }

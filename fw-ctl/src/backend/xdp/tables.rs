@@ -191,10 +191,12 @@ impl Tables {
         self.check_room(plan.plan())?;
         let mut done = Plan::default();
         let result = self.run(plan.plan(), &mut done);
-        result.map_err(|error| match self.run(&done.inverse(), &mut Plan::default()) {
-            Ok(()) => error,
-            Err(broken) => broken.into_broken(),
-        })
+        result.map_err(
+            |error| match self.run(&done.inverse(), &mut Plan::default()) {
+                Ok(()) => error,
+                Err(broken) => broken.into_broken(),
+            },
+        )
     }
 
     /// Takes back a plan that was applied.
@@ -220,11 +222,13 @@ impl Tables {
     }
 
     fn write_guard(&mut self, ops: &[Op<u32>], done: &mut Vec<Op<u32>>) -> Result<(), ApplyError> {
-        let (v4, v6): (Vec<_>, Vec<_>) =
-            ops.iter().copied().partition(|op| op.prefix.family() == Family::V4);
+        let (v4, v6): (Vec<_>, Vec<_>) = ops
+            .iter()
+            .copied()
+            .partition(|op| op.prefix.family() == Family::V4);
         let first = done.len();
-        let result = write(&mut self.guard_v4, v4, done)
-            .and_then(|()| write(&mut self.guard_v6, v6, done));
+        let result =
+            write(&mut self.guard_v4, v4, done).and_then(|()| write(&mut self.guard_v6, v6, done));
         for op in &done[first..] {
             match op.after {
                 Some(source) => self.guarded.insert(op.prefix, source),
@@ -266,13 +270,21 @@ impl Tables {
                 })?;
             }
         }
-        room(&self.guard_v4, &plan.guard, |prefix| prefix.family() == Family::V4)?;
-        room(&self.guard_v6, &plan.guard, |prefix| prefix.family() == Family::V6)
+        room(&self.guard_v4, &plan.guard, |prefix| {
+            prefix.family() == Family::V4
+        })?;
+        room(&self.guard_v6, &plan.guard, |prefix| {
+            prefix.family() == Family::V6
+        })
     }
 }
 
 /// Whether what the operations add to this table finds room in it.
-fn room<V>(table: &Table, ops: &[Op<V>], in_table: impl Fn(Prefix) -> bool) -> Result<(), ApplyError> {
+fn room<V>(
+    table: &Table,
+    ops: &[Op<V>],
+    in_table: impl Fn(Prefix) -> bool,
+) -> Result<(), ApplyError> {
     let grows: isize = ops
         .iter()
         .filter(|op| in_table(op.prefix))

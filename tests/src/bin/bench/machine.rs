@@ -2,20 +2,15 @@
 
 use std::fs;
 
-use serde_json::Value;
-
 /// Kernel, processor, mitigations, JIT.
-pub fn facts() -> Vec<(String, Value)> {
-    let facts = [
+pub fn facts() -> [(&'static str, String); 5] {
+    [
         ("kernel", read("/proc/sys/kernel/osrelease")),
         ("cpu", processor()),
         ("cpus", processors().to_string()),
         ("mitigations", mitigations()),
         ("bpf jit", read("/proc/sys/net/core/bpf_jit_enable")),
-    ];
-    facts
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .into()
+    ]
 }
 
 fn read(file: &str) -> String {

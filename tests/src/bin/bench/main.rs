@@ -11,6 +11,7 @@ mod machine;
 mod samples;
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -19,7 +20,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use fw_tests::lab::Lab;
 use nix::unistd::geteuid;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Measures the firewall on this machine.
 #[derive(Parser)]
@@ -40,11 +41,11 @@ fn main() -> Result<()> {
     );
     let machine = machine::facts();
     for (name, value) in &machine {
-        println!("{name:<12}{value}");
+        println!("{name:<13}{value}");
     }
     let lab = Lab::named("bench");
     let report = json!({
-        "machine": machine.into_iter().collect::<serde_json::Map<String, Value>>(),
+        "machine": machine.into_iter().collect::<BTreeMap<_, _>>(),
         "import": import::measure(&lab, if args.quick { 3 } else { 9 })?,
         "single": latency::measure(&lab, if args.quick { 20 } else { 50 })?,
         "idle": idle::measure(&lab, if args.quick { 3 } else { 10 })?,

@@ -109,7 +109,8 @@ fn comment_that_could_forge_a_line_is_refused_and_any_other_is_kept_as_it_is() {
     ];
     for (host, comment) in (1..).zip(good) {
         let prefix = format!("198.51.100.{host}");
-        lab.fw(&["block", &prefix, "--comment", comment]).must(0);
+        lab.fw(&["block", &prefix, &format!("--comment={comment}")])
+            .must(0);
         let entry = lab.entry("blocks", &prefix).expect("an entry");
         assert_eq!(entry["comment"], comment);
     }

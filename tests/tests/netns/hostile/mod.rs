@@ -12,12 +12,12 @@ use serde_json::Value;
 /// The entries of an empty list.
 const NOTHING: [Value; 0] = [];
 
-/// The line numbers that are named.
+/// The numbers of the lines that are named, as `FILE:NUMBER: `.
 fn lines(reply: &Reply) -> Vec<u32> {
-    let words = reply.stderr.split(|c: char| !c.is_alphanumeric());
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-    let named = words.windows(2).filter(|pair| pair[0] == "line");
-    let mut lines: Vec<u32> = named.filter_map(|pair| pair[1].parse().ok()).collect();
-    lines.dedup();
-    lines
+    let named = reply.stderr.lines().filter_map(|line| {
+        let (place, _) = line.split_once(": ")?;
+        let (_, number) = place.rsplit_once(':')?;
+        number.parse().ok()
+    });
+    named.collect()
 }

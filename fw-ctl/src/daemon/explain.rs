@@ -1,0 +1,188 @@
+//! What the daemon says of a packet, as the loaded program decides about it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use fw_common::{Prefix, abi};
+
+use super::{
+    owner::Owner,
+    problem::{Failure, bad_input, kernel},
+};
+use crate::{
+    api::wire::{self, Check, Guarded, Layer, ProbePacket, Why},
+    backend::xdp::probe::{Answer, Decider, Protocol, Question},
+    host::clock,
+    policy::entry::Action,
+};
+
+impl Owner {
+    /// `GET /check`
+    ///
+    /// # Errors
+    /// The loaded program cannot be asked.
+    pub fn check(&self, address: IpAddr) -> Result<Check, Failure> {
+        let question = Question {
+            source: address,
+            destination: unspecified(address),
+            protocol: Protocol::Tcp,
+            port: 0,
+            vlan: None,
+            interface: 0,
+        };
+        let answer = self.ask(&question)?;
+        self.verdict(address, &answer)
+    }
+
+    /// `GET /why`
+    ///
+    /// # Errors
+    /// What is asked makes no packet, or the loaded program cannot be asked.
+    pub fn why(&self, query: &wire::WhyQuery) -> Result<Why, Failure> {
+        let question = self.question(query)?;
+        let address = question.source;
+        let answer = self.ask(&question)?;
+        let check = self.verdict(address, &answer)?;
+        let now = clock::now();
+        let mut covering = Vec::new();
+        for action in Action::ALL {
+            for (place, entry) in self.policy.table(action).covering(Prefix::host(address)) {
+                let entry = self.wire_entry(action, place, entry, None, now);
+                let decided = check.entry.as_ref().is_some_and(|decider| {
+                    (&decider.prefix, &decider.list, &decider.action)
+                        == (&entry.prefix, &entry.list, &entry.action)
+                });
+                if !decided {
+                    covering.push(entry);
+                }
+            }
+        }
+        let guard = self
+            .policy
+            .guard
+            .iter()
+            .find(|(prefix, _)| prefix.contains(address));
+        let attached = self
+            .interfaces
+            .keys()
+            .filter(|name| self.xdp.attached(name).is_some())
+            .cloned()
+            .collect::<Vec<_>>();
+        let detail = if attached.is_empty() {
+            "the program is on no interface".to_owned()
+        } else {
+            format!("program {} on {}", self.xdp.facts.id, attached.join(", "))
+        };
+        Ok(Why {
+            packet: ProbePacket {
+                source: address,
+                destination: question.destination,
+                protocol: protocol_name(question.protocol).to_owned(),
+                port: (question.port != 0).then_some(question.port),
+                vlan: question.vlan,
+                interface: query.iface.clone(),
+                length: answer.length,
+            },
+            layers: vec![Layer {
+                name: "xdp".to_owned(),
+                verdict: check.verdict.clone(),
+                detail,
+            }],
+            covering,
+            guard: guard.map(|(prefix, sources)| Guarded {
+                prefix: prefix.to_string(),
+                source: sources.last().map_or("", |source| source.name()).to_owned(),
+            }),
+            check,
+        })
+    }
+
+    fn question(&self, query: &wire::WhyQuery) -> Result<Question, Failure> {
+        let source: IpAddr = query
+            .address
+            .parse()
+            .map_err(|_| bad_input(format!("{:?} is no address", query.address)))?;
+        let protocol = match query.proto.as_deref() {
+            None | Some("tcp") => Protocol::Tcp,
+            Some("udp") => Protocol::Udp,
+            Some("icmp") => Protocol::Icmp,
+            Some(other) => {
+                return Err(bad_input(format!(
+                    "protocol {other:?} is none of tcp, udp, icmp"
+                )));
+            }
+        };
+        if query.vlan.is_some_and(|vlan| vlan > 4094) {
+            return Err(bad_input("a VLAN id is at most 4094"));
+        }
+        let interface = match &query.iface {
+            None => 0,
+            Some(name) => {
+                let link = self.links.iter().find(|link| link.name == *name);
+                link.ok_or_else(|| bad_input(format!("there is no interface {name}")))?
+                    .index
+            }
+        };
+        Ok(Question {
+            source,
+            destination: unspecified(source),
+            protocol,
+            port: query.port.unwrap_or(0),
+            vlan: query.vlan,
+            interface,
+        })
+    }
+
+    fn ask(&self, question: &Question) -> Result<Answer, Failure> {
+        self.xdp
+            .ask(question)
+            .map_err(|error| kernel("cannot ask the loaded program", &error))
+    }
+
+    fn verdict(&self, address: IpAddr, answer: &Answer) -> Result<Check, Failure> {
+        Ok(Check {
+            address,
+            verdict: if answer.dropped { "drop" } else { "pass" }.to_owned(),
+            reason: answer.outcome.reason.name().to_owned(),
+            observe: answer.outcome.observed,
+            entry: answer
+                .entry
+                .and_then(|decider| self.decider(answer, &decider)),
+        })
+    }
+
+    /// The entry behind what the kernel named: of that list and end, at the prefix or above it.
+    fn decider(&self, answer: &Answer, decider: &Decider) -> Option<wire::Entry> {
+        let action = if answer.outcome.reason.drops() {
+            Action::Block
+        } else {
+            Action::Allow
+        };
+        let now = clock::now();
+        let (place, entry) =
+            self.policy
+                .table(action)
+                .covering(decider.prefix)
+                .find(|(place, entry)| {
+                    let deadline = entry.deadline.map_or(abi::NEVER, |deadline| deadline.0);
+                    place.list.0 == decider.list && deadline == decider.deadline
+                })?;
+        let counters = self.xdp.tables.get(action, place.prefix).ok().flatten();
+        Some(self.wire_entry(action, place, entry, counters.as_ref(), now))
+    }
+}
+
+/// The unspecified address of the same family.
+fn unspecified(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Icmp => "icmp",
+    }
+}
