@@ -91,6 +91,13 @@ impl Lab {
         Fw::new(self).run(arguments)
     }
 
+    /// `fw-ctl` for this lab's daemon, to be started by the caller, who sees to it that it ends.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.env("FW_CTL_SOCKET", self.socket());
+        command
+    }
+
     /// Runs `fw-ctl --json`, which must succeed, and reads its one object.
     pub fn json<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Value {
         let mut with_flag: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How a daemon shall be started.
 pub struct Launch<'lab> {
     lab: &'lab Lab,
+    program: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
 }
@@ -30,6 +31,7 @@ impl Lab {
     pub fn daemon(&self) -> Launch<'_> {
         Launch {
             lab: self,
+            program: vec![command::binary().display().to_string()],
             arguments: Vec::new(),
             environment: Vec::new(),
         }
@@ -41,6 +43,12 @@ impl<'lab> Launch<'lab> {
     pub fn with(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Another program to run, with the arguments that come before `run`.
+    pub fn program(mut self, words: &[&str]) -> Self {
+        self.program = words.iter().map(ToString::to_string).collect();
         self
     }
 
@@ -91,10 +99,7 @@ impl<'lab> Launch<'lab> {
         drop(config.expect("the configuration can be made"));
 
         let mut command = lab.server.command(wrapper[0]);
-        command
-            .args(&wrapper[1..])
-            .arg(command::binary())
-            .arg("run");
+        command.args(&wrapper[1..]).args(&self.program).arg("run");
         let ours = [
             ("-c", lab.config()),
             ("--socket", lab.socket()),

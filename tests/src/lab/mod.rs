@@ -28,6 +28,7 @@ pub mod wire;
 use std::{
     fs::{self, File},
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -150,6 +151,18 @@ impl Lab {
             .ip(&format!("link delete {ATTACKER_INTERFACE}"));
     }
 
+    /// Lets every user into this lab's directory, and gives them a copy of `fw-ctl` there: the
+    /// checkout may be closed to them.
+    pub fn open_to_all(&self) -> PathBuf {
+        let program = self.directory().join("fw-ctl");
+        fs::copy(command::binary(), &program).expect("fw-ctl can be copied");
+        for path in [self.directory(), &program] {
+            let open = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(path, open).expect("it can be opened");
+        }
+        program
+    }
+
     /// Where this lab may write.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -199,8 +212,11 @@ impl Drop for Lab {
             remove_pins(&self.pins);
             return;
         }
-        Fw::new(self).inside(&["detach", "--yes"]).must(0);
-        assert!(!self.pins.exists(), "{} is left", self.pins.display());
+        let detached = Fw::new(self).inside(&["detach", "--yes"]);
+        let left = self.pins.exists();
+        remove_pins(&self.pins);
+        detached.must(0);
+        assert!(!left, "{} was left", self.pins.display());
     }
 }
 

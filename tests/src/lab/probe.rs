@@ -30,6 +30,12 @@ impl Lab {
     /// Whether a datagram of this source, one of the attacker's addresses, reaches the server.
     #[track_caller]
     pub fn arrives(&self, source: IpAddr) -> bool {
+        self.arrives_with(source, 1)
+    }
+
+    /// As [`Lab::arrives`], with a payload of this many bytes.
+    #[track_caller]
+    pub fn arrives_with(&self, source: IpAddr, bytes: usize) -> bool {
         let link = link_of(source);
         let server = self.server.enter(|| bind(link.server));
         server
@@ -37,20 +43,21 @@ impl Lab {
             .expect("a time limit");
         let target = server.local_addr().expect("a port");
         self.attacker.enter(|| {
-            for source in [source, link.gateway] {
-                let sent = bind(source).send_to(&[0], target);
+            for (source, bytes) in [(source, bytes), (link.gateway, 1)] {
+                let sent = bind(source).send_to(&vec![0; bytes], target);
                 sent.expect("the attacker can send");
             }
         });
         let mut arrived = false;
+        let mut payload = vec![0; bytes + 1];
         loop {
-            let (_, from) = server
-                .recv_from(&mut [0])
+            let (received, from) = server
+                .recv_from(&mut payload)
                 .unwrap_or_else(|error| panic!("not even the gateway arrives: {error}"));
             if from.ip() == link.gateway {
                 return arrived;
             }
-            arrived |= from.ip() == source;
+            arrived |= from.ip() == source && received == bytes;
         }
     }
 

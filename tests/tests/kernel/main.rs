@@ -4,6 +4,7 @@ mod agreement;
 mod bypass;
 mod counting;
 mod deadlines;
+mod half_way;
 mod library;
 mod model;
 mod noise;

@@ -1,6 +1,11 @@
 //! What is blocked is dropped, what is not passes.
 
-use std::net::IpAddr;
+use std::{
+    io::{Read as _, Write as _},
+    net::IpAddr,
+    thread,
+    time::Duration,
+};
 
 use fw_tests::lab::{
     Lab, SECOND_INTERFACE,
@@ -192,4 +197,37 @@ fn check_and_why_say_what_the_packet_gets() {
             net.block
         );
     }
+}
+
+fn bulk_transfer(mode: &str) {
+    const BYTES: usize = 16 << 20;
+    let lab = Lab::new();
+    let _daemon = lab.daemon().with(&["-m", mode]).start();
+    for net in FAMILIES {
+        lab.fw(&["block", net.block]).must(0);
+        let listener = lab.listen(net.server, 80);
+        let port = listener.local_addr().expect("a port");
+        assert!(
+            lab.connect(net.blocked, port, Duration::from_millis(300))
+                .is_none()
+        );
+        let client = lab.connect(net.above, port, Duration::from_secs(5));
+        let (mut client, (mut server, _)) =
+            client.zip(listener.accept().ok()).expect("a connection");
+        let sender = thread::spawn(move || client.write_all(&vec![0x5a; BYTES]));
+        let mut received = Vec::new();
+        server.read_to_end(&mut received).expect("the transfer");
+        sender.join().expect("no panic").expect("all is sent");
+        assert!(received.len() == BYTES && received.iter().all(|byte| *byte == 0x5a));
+    }
+}
+
+#[test]
+fn bulk_transfer_of_a_neighbour_arrives_whole_in_native_mode() {
+    bulk_transfer("native");
+}
+
+#[test]
+fn bulk_transfer_of_a_neighbour_arrives_whole_in_generic_mode() {
+    bulk_transfer("skb");
 }

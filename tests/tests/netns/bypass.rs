@@ -6,7 +6,7 @@ use fw_common::reason::Reason;
 use fw_tests::{
     frames::{Frame, corpus},
     lab::{
-        Lab,
+        ATTACKER_INTERFACE, INTERFACE, Lab,
         address::{Addresses, FAMILIES},
         wire::Number,
     },
@@ -73,4 +73,33 @@ fn corpus_from_a_blocked_source_is_dropped_and_from_a_free_one_passes_in_native_
 #[test]
 fn corpus_from_a_blocked_source_is_dropped_and_from_a_free_one_passes_in_generic_mode() {
     corpus_has_no_way_around("skb");
+}
+
+/// Datagrams that take several buffers, of which only the first may hold the headers.
+fn jumbo_frames(mode: &str) {
+    let lab = Lab::new();
+    lab.attacker
+        .ip(&format!("link set {ATTACKER_INTERFACE} mtu 9000"));
+    lab.server.ip(&format!("link set {INTERFACE} mtu 9000"));
+    let _daemon = lab.daemon().with(&["-m", mode]).start();
+    for net in FAMILIES {
+        lab.fw(&["block", net.block]).must(0);
+        assert!(lab.arrives_with(net.free, 8_900), "large frames pass");
+        assert!(!lab.arrives_with(net.blocked, 8_900), "blocked ones do not");
+        assert!(
+            !lab.arrives_with(net.blocked, 30_000),
+            "in fragments neither"
+        );
+        assert!(lab.arrives_with(net.free, 30_000), "fragments pass");
+    }
+}
+
+#[test]
+fn jumbo_frames_of_a_blocked_source_are_dropped_and_of_a_free_one_pass_in_native_mode() {
+    jumbo_frames("native");
+}
+
+#[test]
+fn jumbo_frames_of_a_blocked_source_are_dropped_and_of_a_free_one_pass_in_generic_mode() {
+    jumbo_frames("skb");
 }

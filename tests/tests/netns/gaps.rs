@@ -95,6 +95,21 @@ fn tables_of_another_size_let_no_blocked_packet_in_and_lose_no_allowed_one() {
 }
 
 #[test]
+fn upgrade_from_another_abi_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
+    no_gap(|lab, daemon, _| {
+        let before = program(lab);
+        daemon.term();
+        let version = |number| lab.pins().join(format!("v{number}"));
+        let other = version(abi::VERSION + 1);
+        fs::rename(version(abi::VERSION), &other).expect("the pins can be moved");
+        let daemon = lab.daemon().start();
+        assert_ne!(program(lab), before, "the program was replaced");
+        assert!(!other.exists(), "the other version is gone");
+        daemon
+    });
+}
+
+#[test]
 fn sighup_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
     no_gap(|lab, daemon, net| {
         let new = if net.server.is_ipv4() {

@@ -11,4 +11,5 @@ mod gaps;
 mod guard;
 mod hostile;
 mod restart;
+mod tail;
 mod time;

@@ -1,11 +1,12 @@
 //! Other daemons, other users, and interfaces that are not there.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::chown, path::Path};
 
 use fw_tests::lab::{
     Lab,
-    address::V4,
-    command::{self, Reply},
+    address::{FAMILIES, V4},
+    command::Reply,
+    daemon::eventually,
 };
 
 #[test]
@@ -25,10 +26,11 @@ fn second_daemon_on_the_same_socket_state_or_pins_does_not_start_and_hurts_nothi
         for (_, (flag, path)) in elsewhere.iter().enumerate().filter(|(n, _)| *n != shared) {
             arguments.extend([*flag, path]);
         }
-        let reply = lab.daemon().with(&arguments).refused();
-        let code = reply.code();
-        assert!(matches!(code, Some(1..=10)), "{code:?}: {}", reply.stderr);
-        assert_ne!(reply.stderr, "");
+        lab.daemon()
+            .with(&arguments)
+            .refused()
+            .must(10)
+            .saying("another fw-ctl");
         lab.fw(&["status"]).must(0);
         assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
     }
@@ -65,19 +67,21 @@ fn daemon_that_is_not_there_is_exit_3_and_the_message_says_how_to_start_it() {
     lab.fw(&["status"]).must(0);
 }
 
+/// Another user, without groups.
+const NOBODY: [&str; 4] = [
+    "setpriv",
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+];
+
 /// Runs `fw-ctl` as a user who may nothing.
 fn as_nobody(lab: &Lab, arguments: &[&str]) -> Reply {
-    let open = fs::Permissions::from_mode(0o755);
-    let program = lab.directory().join("fw-ctl");
-    fs::copy(command::binary(), &program).expect("fw-ctl can be copied");
-    for path in [lab.directory(), program.as_path()] {
-        fs::set_permissions(path, open.clone()).expect("it can be opened to all");
-    }
-    let mut command = lab.server.command("setpriv");
+    let mut command = lab.server.command(NOBODY[0]);
     command
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .args(&NOBODY[1..])
         .args(["timeout", "20"])
-        .arg(program)
+        .arg(lab.open_to_all())
         .args(arguments)
         .env("FW_CTL_SOCKET", lab.socket());
     let output = command.output().expect("setpriv starts");
@@ -107,6 +111,32 @@ fn user_without_permission_gets_exit_4() {
 }
 
 #[test]
+fn daemon_needs_two_capabilities_and_no_root() {
+    let lab = Lab::new();
+    let program = lab.open_to_all().display().to_string();
+    chown(lab.directory(), Some(65534), Some(65534)).expect("it can be given away");
+    let capabilities = [
+        "--inh-caps=-all,+bpf,+net_admin",
+        "--ambient-caps=-all,+bpf,+net_admin",
+    ];
+    let words = [
+        &NOBODY[..],
+        &capabilities,
+        &["--bounding-set=-all,+bpf,+net_admin", &program],
+    ];
+    let start = || lab.daemon().program(&words.concat()).start();
+    let daemon = start();
+    for net in FAMILIES {
+        lab.fw(&["block", net.block]).must(0);
+        assert!(!lab.arrives(net.blocked) && lab.arrives(net.free));
+        lab.fw(&["check", &net.blocked.to_string()]).must(1);
+    }
+    daemon.term();
+    let _daemon = start();
+    assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+}
+
+#[test]
 fn interface_that_cannot_be_is_exit_2() {
     let lab = Lab::new();
     let long = "e".repeat(200);
@@ -120,12 +150,8 @@ fn interface_that_cannot_be_is_exit_2() {
 #[test]
 fn interface_that_is_not_there_is_named() {
     let lab = Lab::new();
-    let reply = lab
-        .daemon()
-        .with(&["-i", "nosuch0"])
-        .refused()
-        .saying("nosuch0");
-    assert!(matches!(reply.code(), Some(2 | 8)), "{reply:?}");
+    let reply = lab.daemon().with(&["-i", "nosuch0"]).refused();
+    reply.must(2).saying("nosuch0");
 }
 
 #[test]
@@ -137,4 +163,30 @@ fn bad_configuration_is_exit_2_and_names_the_line() {
         .must(2)
         .saying("colour")
         .saying("line 3");
+}
+
+#[test]
+fn bad_configuration_at_sighup_raises_an_alarm_and_changes_nothing() {
+    let lab = Lab::new();
+    let write = |text: &str| fs::write(lab.config(), text).expect("it can be written");
+    write("[guard]\nprefixes = [\"203.0.113.0/24\"]\n");
+    let daemon = lab.daemon().start();
+    lab.fw(&["block", V4.block]).must(0);
+    let alarms = || {
+        lab.json(&["status"])["alarms"]
+            .as_array()
+            .map_or(0, Vec::len)
+    };
+    assert_eq!(alarms(), 0);
+
+    write("[guard]\nprefixes = [\"203.0.113.0/33\"]\n");
+    daemon.hup();
+    eventually("status shows an alarm", || alarms() == 1);
+    lab.fw(&["block", "203.0.113.7"]).must(5);
+    assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+
+    write("");
+    daemon.hup();
+    eventually("the alarm is over", || alarms() == 0);
+    lab.fw(&["block", "203.0.113.7"]).must(0);
 }

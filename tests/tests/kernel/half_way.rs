@@ -1,0 +1,140 @@
+//! A plan that the kernel refuses half way is taken back.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use aya::EbpfLoader;
+use fw_common::{
+    Prefix,
+    abi::{self, Entry, MapSpec},
+};
+use fw_ctl::{
+    backend::xdp::{
+        load,
+        table::Table,
+        tables::{ActionTables, ApplyError, Tables},
+    },
+    plan::{Op, Plan, diff_guard},
+    policy::{
+        entry::Action,
+        guard::{Guard, GuardSource},
+    },
+};
+
+/// What the kernel's table of blocked hosts really holds.
+const ROOM: u32 = 8;
+
+/// Tables that believe to have room where the kernel has little.
+fn tables() -> Tables {
+    let mut object = EbpfLoader::new()
+        .map_max_entries(abi::BLOCK_HOST_V4.name, ROOM)
+        .load(load::OBJECT)
+        .expect("the maps are made, as root");
+    let mut table = |spec: MapSpec| {
+        let map = load::take_map(&mut object, spec.name).expect("the object has it");
+        Table::new(spec, map, spec.capacity as usize)
+    };
+    let (guard_v4, guard_v6) = (table(abi::GUARD_V4), table(abi::GUARD_V6));
+    let allow = ActionTables {
+        v4: table(abi::ALLOW_V4),
+        v6: table(abi::ALLOW_V6),
+        host_v4: table(abi::ALLOW_HOST_V4),
+        host_v6: table(abi::ALLOW_HOST_V6),
+    };
+    let block = ActionTables {
+        v4: table(abi::BLOCK_V4),
+        v6: table(abi::BLOCK_V6),
+        host_v4: table(abi::BLOCK_HOST_V4),
+        host_v6: table(abi::BLOCK_HOST_V6),
+    };
+    Tables::new(guard_v4, guard_v6, allow, block).expect("the tables can be read")
+}
+
+/// Everything the tables hold.
+type Held = (
+    BTreeMap<Prefix, u32>,
+    Vec<BTreeMap<Prefix, Entry>>,
+    Vec<usize>,
+);
+
+fn held(tables: &mut Tables) -> Held {
+    let used = tables.all().map(Table::used).to_vec();
+    let dump = |action| tables.dump(action).expect("readable").into_iter().collect();
+    let entries = Action::ALL.map(dump).to_vec();
+    (tables.guarded().clone(), entries, used)
+}
+
+fn host(number: u32) -> Prefix {
+    Prefix::host(Ipv4Addr::from_bits(0x0a00_0000 + number).into())
+}
+
+fn put(prefix: Prefix) -> Op<Entry> {
+    Op {
+        prefix,
+        before: None,
+        after: Some(Entry::new(prefix, 1, abi::NEVER)),
+    }
+}
+
+/// Hosts to block, with a guard, an allow and a prefix before them, and one block to go.
+fn plan(tables: &Tables, guard: &Guard, hosts: std::ops::Range<u32>, gone: Option<Prefix>) -> Plan {
+    let prefix = |text: &str| text.parse().expect("a prefix");
+    let removal = gone.map(|prefix| Op {
+        after: None,
+        before: Some(Entry::new(prefix, 1, abi::NEVER)),
+        prefix,
+    });
+    Plan {
+        guard: diff_guard(guard, tables.guarded()),
+        allow: vec![put(prefix("192.0.2.0/24")), put(prefix("2001:db8::1"))],
+        block: [put(prefix("172.16.0.0/12"))]
+            .into_iter()
+            .chain(removal)
+            .chain(hosts.map(host).map(put))
+            .collect(),
+    }
+}
+
+#[test]
+fn what_the_kernel_refuses_half_way_leaves_the_tables_as_they_were() {
+    let mut tables = tables();
+    let mut guard = Guard::default();
+    let first = Plan {
+        guard: diff_guard(&guard, tables.guarded()),
+        block: vec![put(host(1000))],
+        ..Plan::default()
+    };
+    let first = first
+        .check(&guard, tables.guarded())
+        .expect("nobody is locked out");
+    tables.apply(&first).expect("there is room");
+    let before = held(&mut tables);
+    assert_eq!(before.1[1].len(), 1);
+
+    guard.set(GuardSource::Added, [host(77)]);
+    let too_much = plan(&tables, &guard, 0..ROOM + 10, Some(host(1000)));
+    let too_much = too_much
+        .check(&guard, tables.guarded())
+        .expect("nobody is locked out");
+    let refused = tables.apply(&too_much).expect_err("the kernel has no room");
+    let ApplyError::Refused { table, source } = &refused else {
+        panic!("taken back, not broken: {refused:?}");
+    };
+    assert_eq!(*table, abi::BLOCK_HOST_V4.name);
+    assert!(
+        matches!(source.raw_os_error(), Some(libc::E2BIG | libc::ENOSPC)),
+        "{source}"
+    );
+    assert_eq!(held(&mut tables), before);
+
+    // The same in a size that fits, and taken back on demand.
+    let fits = plan(&tables, &guard, 0..ROOM - 1, None);
+    let fits = fits
+        .check(&guard, tables.guarded())
+        .expect("nobody is locked out");
+    tables.apply(&fits).expect("there is room");
+    let after = held(&mut tables);
+    assert_eq!(after.1[1].len(), ROOM as usize + 1);
+    assert!(after.0.contains_key(&host(77)));
+    tables.revert(&fits).expect("it can be taken back");
+    assert_eq!(held(&mut tables), before);
+}
