@@ -3,8 +3,13 @@
 use std::fs;
 
 /// What is needed, and the bits that grant it (`linux/capability.h`). `CAP_SYS_ADMIN` (21) includes
-/// `CAP_BPF` (39), as before Linux 5.8.
-const NEEDED: [(&str, u64); 2] = [("CAP_BPF", 1 << 39 | 1 << 21), ("CAP_NET_ADMIN", 1 << 12)];
+/// `CAP_BPF` (39) and `CAP_PERFMON` (38), as before Linux 5.8. Without `CAP_PERFMON` the verifier
+/// lets nobody read a packet at a computed offset.
+const NEEDED: [(&str, u64); 3] = [
+    ("CAP_BPF", 1 << 39 | 1 << 21),
+    ("CAP_NET_ADMIN", 1 << 12),
+    ("CAP_PERFMON", 1 << 38 | 1 << 21),
+];
 
 /// The capabilities that filtering needs and this process has not.
 pub fn missing() -> Vec<&'static str> {
@@ -38,10 +43,11 @@ mod tests {
         assert_eq!(read("000001ffffffffff"), Some(vec![]));
         assert_eq!(
             read("0000000000000000"),
-            Some(vec!["CAP_BPF", "CAP_NET_ADMIN"])
+            Some(vec!["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"])
         );
-        assert_eq!(read("0000008000000000"), Some(vec!["CAP_NET_ADMIN"]));
-        assert_eq!(read("0000008000001000"), Some(vec![]));
+        assert_eq!(read("0000008000001000"), Some(vec!["CAP_PERFMON"]));
+        assert_eq!(read("000000c000000000"), Some(vec!["CAP_NET_ADMIN"]));
+        assert_eq!(read("000000c000001000"), Some(vec![]));
         assert_eq!(read("0000000000201000"), Some(vec![]));
         assert_eq!(read("x"), None);
     }

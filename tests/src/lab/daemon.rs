@@ -112,6 +112,10 @@ impl<'lab> Launch<'lab> {
                 command.arg(flag).arg(value);
             }
         }
+        // Who runs the tests over SSH is no peer of the server's.
+        for name in ["SSH_CLIENT", "SSH_CONNECTION"] {
+            command.env_remove(name);
+        }
         let environment = self.environment.iter().map(|(name, value)| (name, value));
         command.args(&self.arguments).envs(environment);
         command
@@ -130,6 +134,18 @@ impl Daemon<'_> {
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Time its threads spent on a processor, by the scheduler's own account.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let threads = threads.expect("the daemon lives").flatten();
+        let nanoseconds = threads.filter_map(|thread| {
+            // A thread may end meanwhile.
+            let account = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            account.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
     }
 
     /// Kills it as the kernel does when memory is short.

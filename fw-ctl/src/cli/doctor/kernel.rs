@@ -62,7 +62,7 @@ fn major_minor(release: &str) -> Option<(u32, u32)> {
 
 fn may(missing: &[&str]) -> Check {
     match missing {
-        [] => Check::ok("capabilities", "CAP_BPF and CAP_NET_ADMIN"),
+        [] => Check::ok("capabilities", "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"),
         missing => Check::fail(
             "capabilities",
             format!("missing {}", missing.join(" and ")),

@@ -23,9 +23,9 @@ pub fn measure(lab: &Lab, seconds: u64) -> Result<Value> {
 }
 
 fn observe(what: &str, daemon: &Daemon<'_>, seconds: u64) -> Result<Value> {
-    let before = cpu_ns(daemon)?;
+    let before = daemon.cpu_time();
     thread::sleep(Duration::from_secs(seconds));
-    let cpu_ms = (cpu_ns(daemon)? - before) as f64 / 1e6;
+    let cpu_ms = (daemon.cpu_time() - before).as_secs_f64() * 1e3;
     let (resident, peak) = (status_kib(daemon, "VmRSS")?, status_kib(daemon, "VmHWM")?);
     let mb = |kib: u64| kib as f64 * 1024.0 / 1e6;
     println!(
@@ -46,15 +46,4 @@ fn status_kib(daemon: &Daemon<'_>, name: &str) -> Result<u64> {
         .next()
         .and_then(|value| value.split_whitespace().next());
     Ok(value.with_context(|| format!("no {name}"))?.parse()?)
-}
-
-/// Time on a processor of all threads, by the scheduler's own account.
-fn cpu_ns(daemon: &Daemon<'_>) -> Result<u64> {
-    let mut sum = 0;
-    for thread in fs::read_dir(format!("/proc/{}/task", daemon.pid()))? {
-        let account = fs::read_to_string(thread?.path().join("schedstat"))?;
-        let on_cpu = account.split_whitespace().next().context("no schedstat")?;
-        sum += on_cpu.parse::<u64>()?;
-    }
-    Ok(sum)
 }

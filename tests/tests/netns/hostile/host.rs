@@ -111,28 +111,36 @@ fn user_without_permission_gets_exit_4() {
 }
 
 #[test]
-fn daemon_needs_two_capabilities_and_no_root() {
+fn daemon_needs_three_capabilities_and_no_root() {
+    // CAP_PERFMON is for the verifier: without it a packet is read at constant offsets only.
+    const NEEDED: [&str; 3] = ["bpf", "net_admin", "perfmon"];
     let lab = Lab::new();
     let program = lab.open_to_all().display().to_string();
     chown(lab.directory(), Some(65534), Some(65534)).expect("it can be given away");
-    let capabilities = [
-        "--inh-caps=-all,+bpf,+net_admin",
-        "--ambient-caps=-all,+bpf,+net_admin",
-    ];
-    let words = [
-        &NOBODY[..],
-        &capabilities,
-        &["--bounding-set=-all,+bpf,+net_admin", &program],
-    ];
-    let start = || lab.daemon().program(&words.concat()).start();
-    let daemon = start();
+    let with = |capabilities: &[&str]| {
+        let set: String = capabilities
+            .iter()
+            .map(|name| format!(",+{name}"))
+            .collect();
+        let sets = ["inh-caps", "ambient-caps", "bounding-set"];
+        let flags = sets.map(|name| format!("--{name}=-all{set}"));
+        let words = NOBODY.into_iter().chain(flags.iter().map(String::as_str));
+        let words: Vec<&str> = words.chain([&*program]).collect();
+        lab.daemon().program(&words)
+    };
+    for missing in NEEDED {
+        let others: Vec<&str> = NEEDED.into_iter().filter(|name| *name != missing).collect();
+        let name = format!("CAP_{}", missing.to_uppercase());
+        with(&others).refused().must(4).saying(&name);
+    }
+    let daemon = with(&NEEDED).start();
     for net in FAMILIES {
         lab.fw(&["block", net.block]).must(0);
         assert!(!lab.arrives(net.blocked) && lab.arrives(net.free));
         lab.fw(&["check", &net.blocked.to_string()]).must(1);
     }
     daemon.term();
-    let _daemon = start();
+    let _daemon = with(&NEEDED).start();
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
 }
 
