@@ -25,7 +25,7 @@ use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 use self::{
@@ -63,6 +63,9 @@ pub struct Options {
 
 /// How often the host is looked at without being told of a change: SSH sessions come silently.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
+
+/// After so long without work, what a large change was made of is gone.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// How long the last answers may take when the daemon ends.
 const GRACE: Duration = Duration::from_millis(500);
@@ -144,6 +147,7 @@ async fn attend(
             Some(job) = jobs.recv() => job(owner),
             () = sleep_until(next_ending(owner)) => owner.expire(),
             () = sleep_until(owner.sampling.renew_at()), if owner.sampling.is_on() => owner.renew_sampling(),
+            () = sleep(QUIET), if owner.untidy => owner.tidy(),
             Ok(mut ready) = ring.readable_mut() => {
                 owner.drain(ready.get_inner_mut());
                 ready.clear_ready();

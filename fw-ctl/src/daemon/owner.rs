@@ -51,6 +51,8 @@ pub struct Owner {
     /// Listeners of `GET /events`.
     pub(super) events: broadcast::Sender<Event>,
     pub(super) sampling: Sampling,
+    /// A large change left memory behind.
+    pub(super) untidy: bool,
     /// Set when the daemon shall end.
     pub(super) stop: bool,
     /// Set when nothing of ours shall be left behind then.
@@ -95,9 +97,7 @@ impl Owner {
                 tracing::warn!(by, error = %failure, "change refused");
             }
         }
-        if draft.edits.len() > LARGE {
-            trim_memory();
-        }
+        self.untidy |= draft.edits.len() > LARGE;
         result
     }
 
@@ -167,6 +167,12 @@ impl Owner {
         }
         self.tell(now, by, "the guard changed");
         Ok(())
+    }
+
+    /// Gives memory back, once what a large change was made of is gone.
+    pub(super) fn tidy(&mut self) {
+        trim_memory();
+        self.untidy = false;
     }
 
     /// Removes what has ended. The kernel has not counted it since its second came.

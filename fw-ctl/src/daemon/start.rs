@@ -112,6 +112,7 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         alarms: BTreeMap::new(),
         events: sender,
         sampling: Sampling::new(),
+        untidy: false,
         stop: false,
         remove_pins: false,
     };

@@ -1,12 +1,16 @@
 //! `cargo xtask demo`: the firewall at work, between two network namespaces of this machine.
 //!
 //! Each step checks what it shows. Whatever happens, Ctrl-C included, nothing is left behind.
-#![expect(clippy::print_stdout, reason = "a demonstration talks")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a demonstration talks"
+)]
 
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
-    process::Command,
+    process::{Command, ExitCode},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -30,13 +34,24 @@ const SILENCE: Duration = Duration::from_millis(500);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match demonstrate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demonstrate() -> Result<()> {
     ensure!(
         geteuid().is_root(),
         "the demonstration makes network namespaces and loads a program: run it as root"
     );
     end_on_interrupt()?;
     let start = Instant::now();
+    // Dropped, the lab takes everything down and sees to it that nothing is left.
     show(&Lab::named("demo"))?;
     say("nothing is left: no process, no program, no pin, no namespace");
     println!(

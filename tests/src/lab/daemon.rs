@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, ErrorKind},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -11,6 +11,7 @@ use std::{
 
 use nix::{
     sys::signal::{Signal, kill},
+    time::clock_getcpuclockid,
     unistd::Pid,
 };
 
@@ -64,6 +65,9 @@ impl<'lab> Launch<'lab> {
         let place = self.lab.directory().join("notify");
         let _old = fs::remove_file(&place);
         let notify = UnixDatagram::bind(&place).expect("a socket for the readiness");
+        // A daemon may be another user; the directory decides who comes near.
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&place, open).expect("the socket can be opened");
         let tick = Some(Duration::from_millis(50));
         notify.set_read_timeout(tick).expect("a time limit");
 
@@ -136,16 +140,10 @@ impl Daemon<'_> {
         self.child.id()
     }
 
-    /// Time its threads spent on a processor, by the scheduler's own account.
+    /// Time its threads, also those that ended, have spent on a processor.
     pub fn cpu_time(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid()));
-        let threads = threads.expect("the daemon lives").flatten();
-        let nanoseconds = threads.filter_map(|thread| {
-            // A thread may end meanwhile.
-            let account = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            account.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        let clock = clock_getcpuclockid(self.process()).expect("the daemon lives");
+        clock.now().expect("its clock can be read").into()
     }
 
     /// Kills it as the kernel does when memory is short.
@@ -174,8 +172,11 @@ impl Daemon<'_> {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).expect("a process id");
-        kill(Pid::from_raw(pid), signal).expect("the daemon lives");
+        kill(self.process(), signal).expect("the daemon lives");
+    }
+
+    fn process(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.pid()).expect("a process id"))
     }
 
     #[track_caller]

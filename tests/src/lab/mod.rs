@@ -220,9 +220,13 @@ impl Drop for Lab {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the log of a failed test")]
+/// The end of the log of a failed test.
+#[expect(clippy::print_stderr, reason = "libtest shows it with the failure")]
 fn show(log: &str) {
-    eprintln!("--- log of the daemon\n{log}---");
+    const LINES: usize = 100;
+    let lines: Vec<&str> = log.lines().collect();
+    let end = &lines[lines.len().saturating_sub(LINES)..];
+    eprintln!("--- log of the daemon\n{}\n---", end.join("\n"));
 }
 
 /// libtest names a test's thread after it.

@@ -2,14 +2,15 @@
 
 use std::fs;
 
-/// Kernel, processor, mitigations, JIT.
-pub fn facts() -> [(&'static str, String); 5] {
+/// Kernel, processor, mitigations, JIT, and how busy it was before.
+pub fn facts() -> [(&'static str, String); 6] {
     [
         ("kernel", read("/proc/sys/kernel/osrelease")),
         ("cpu", processor()),
         ("cpus", processors().to_string()),
         ("mitigations", mitigations()),
         ("bpf jit", read("/proc/sys/net/core/bpf_jit_enable")),
+        ("load", read("/proc/loadavg")),
     ]
 }
 

@@ -111,6 +111,7 @@ fn full_disk_is_an_error_and_the_policy_stands() {
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
 
     daemon.kill_9();
+    let r = lab.daemon().refused(); println!("FULL {r:?}"); assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
     disk.make_room();
     let _daemon = lab.daemon().start();
     assert_eq!(lab.entries("blocks").len(), before.len());
