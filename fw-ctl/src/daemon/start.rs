@@ -242,8 +242,11 @@ fn listen(socket: &Path, group: &str) -> Result<(UnixListener, SocketFile), Fail
         )
         .with_hint("stop it, or give this one a socket of its own with --socket"));
     }
-    if let Some(directory) = socket.parent() {
-        fs::create_dir_all(directory).map_err(|error| failed("make the directory of", error))?;
+    if let Some(directory) = socket.parent().filter(|directory| !directory.exists()) {
+        // Who may come through is the socket's matter, not the directory's.
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(0o755)))
+            .map_err(|error| failed("make the directory of", error))?;
     }
     match fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

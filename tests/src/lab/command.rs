@@ -1,6 +1,7 @@
 //! Running `fw-ctl` and reading what it says.
 
 use std::{
+    collections::BTreeSet,
     env,
     ffi::OsStr,
     io::Write as _,
@@ -111,6 +112,12 @@ impl Lab {
             panic!("items of `list {list}` are no array");
         };
         items
+    }
+
+    /// Their prefixes.
+    pub fn prefixes(&self, list: &str) -> BTreeSet<String> {
+        let prefix = |entry: Value| entry["prefix"].as_str().map(str::to_owned);
+        self.entries(list).into_iter().filter_map(prefix).collect()
     }
 
     /// The entry of this prefix.

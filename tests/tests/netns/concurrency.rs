@@ -16,14 +16,6 @@ use nix::{
     unistd::Pid,
 };
 
-/// Prefixes of all blocks in the policy.
-fn policy(lab: &Lab) -> BTreeSet<String> {
-    let entries = lab.entries("blocks").into_iter();
-    entries
-        .map(|entry| entry["prefix"].as_str().expect("a prefix").to_owned())
-        .collect()
-}
-
 /// The kernel has as many blocks as the policy, and as `status` says.
 #[track_caller]
 fn assert_kernel_agrees(lab: &Lab, blocks: usize) {
@@ -112,7 +104,7 @@ fn import_that_is_interrupted_is_done_whole_or_not_at_all() {
             "{blocks} after {milliseconds} ms"
         );
         assert!(!done || blocks == HOSTS, "it said that it was done");
-        assert_eq!(policy(&lab).len(), blocks);
+        assert_eq!(lab.prefixes("blocks").len(), blocks);
         assert_kernel_agrees(&lab, blocks);
         lab.fw(&["flush", "local", "--yes"]).must(0);
         assert_kernel_agrees(&lab, 0);
@@ -134,7 +126,7 @@ fn daemon_killed_in_an_import_comes_back_with_all_of_it_or_nothing() {
         let done = import.wait().expect("fw-ctl ends").success();
 
         let _daemon = lab.daemon().start();
-        let blocks = policy(&lab);
+        let blocks = lab.prefixes("blocks");
         assert!(
             blocks.len() == 1 || blocks.len() == HOSTS + 1,
             "{} blocks after {milliseconds} ms",
@@ -171,7 +163,7 @@ fn twenty_command_lines_at_once_all_do_what_they_say() {
     });
     let stayed = (0..20).map(|number| format!("203.0.{number}.1"));
     let expected: BTreeSet<String> = stayed.chain([V4.block.to_owned()]).collect();
-    assert_eq!(policy(&lab), expected);
+    assert_eq!(lab.prefixes("blocks"), expected);
     assert_kernel_agrees(&lab, expected.len());
     assert!(!lab.arrives(V4.blocked));
     assert!(lab.arrives(V4.free));

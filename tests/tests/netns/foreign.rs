@@ -6,7 +6,7 @@ use aya::{
 };
 use fw_common::abi;
 use fw_ctl::backend::xdp::load::OBJECT;
-use fw_tests::lab::{INTERFACE, Lab, address::V4, namespace::run};
+use fw_tests::lab::{INTERFACE, Lab, address::V4, command::Fw, namespace::run};
 
 /// Loads a program that passes everything, and is foreign in that nobody of us pinned it.
 fn load() -> Ebpf {
@@ -38,6 +38,8 @@ fn is_refused_and_untouched(lab: &Lab, id: u32) {
         assert_eq!(shown(lab), before);
         assert!(lab.arrives(V4.blocked));
     }
+    let doctor = Fw::new(lab).inside(&["doctor", "-i", INTERFACE]);
+    assert!(doctor.stdout.contains(&id.to_string()), "{doctor:?}");
 }
 
 /// The interface as `ip` shows it.

@@ -21,9 +21,12 @@ const AROUND: Duration = Duration::from_millis(400);
 
 /// Streams from a blocked source and from one that is allowed inside the block, while something
 /// happens to the daemon.
-fn no_gap(happens: impl for<'lab> Fn(&'lab Lab, Daemon<'lab>, &Addresses) -> Daemon<'lab>) {
+fn no_gap(
+    mode: &str,
+    happens: impl for<'lab> Fn(&'lab Lab, Daemon<'lab>, &Addresses) -> Daemon<'lab>,
+) {
     let lab = Lab::alone();
-    let mut daemon = lab.daemon().start();
+    let mut daemon = lab.daemon().with(&["-m", mode]).start();
     for net in FAMILIES {
         lab.fw(&["block", net.block]).must(0);
         lab.fw(&["allow", &net.allowed.to_string()]).must(0);
@@ -46,7 +49,7 @@ fn no_gap(happens: impl for<'lab> Fn(&'lab Lab, Daemon<'lab>, &Addresses) -> Dae
 
 #[test]
 fn restart_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
-    no_gap(|lab, daemon, _| {
+    no_gap("native", |lab, daemon, _| {
         daemon.term();
         lab.daemon().start()
     });
@@ -54,10 +57,18 @@ fn restart_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
 
 #[test]
 fn kill_9_and_restart_let_no_blocked_packet_in_and_lose_no_allowed_one() {
-    no_gap(|lab, daemon, _| {
+    no_gap("native", |lab, daemon, _| {
         daemon.kill_9();
         thread::sleep(AROUND);
         lab.daemon().start()
+    });
+}
+
+#[test]
+fn kill_9_and_restart_have_no_gap_in_generic_mode_either() {
+    no_gap("skb", |lab, daemon, _| {
+        daemon.kill_9();
+        lab.daemon().with(&["-m", "skb"]).start()
     });
 }
 
@@ -68,7 +79,7 @@ fn program(lab: &Lab) -> Value {
 
 #[test]
 fn another_program_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
-    no_gap(|lab, daemon, _| {
+    no_gap("native", |lab, daemon, _| {
         let before = program(lab);
         daemon.term();
         // Not knowing the program that runs, the next daemon puts its own in the links.
@@ -82,7 +93,7 @@ fn another_program_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
 
 #[test]
 fn tables_of_another_size_let_no_blocked_packet_in_and_lose_no_allowed_one() {
-    no_gap(|lab, daemon, net| {
+    no_gap("native", |lab, daemon, net| {
         let before = program(lab);
         daemon.term();
         let blocks = if net.server.is_ipv4() { 1000 } else { 2000 };
@@ -96,7 +107,7 @@ fn tables_of_another_size_let_no_blocked_packet_in_and_lose_no_allowed_one() {
 
 #[test]
 fn upgrade_from_another_abi_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
-    no_gap(|lab, daemon, _| {
+    no_gap("native", |lab, daemon, _| {
         let before = program(lab);
         daemon.term();
         let version = |number| lab.pins().join(format!("v{number}"));
@@ -111,7 +122,7 @@ fn upgrade_from_another_abi_lets_no_blocked_packet_in_and_loses_no_allowed_one()
 
 #[test]
 fn sighup_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
-    no_gap(|lab, daemon, net| {
+    no_gap("native", |lab, daemon, net| {
         let new = if net.server.is_ipv4() {
             "203.0.113.0/24"
         } else {
@@ -129,7 +140,7 @@ fn sighup_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
 
 #[test]
 fn replacement_of_a_list_lets_no_blocked_packet_in_and_loses_no_allowed_one() {
-    no_gap(|lab, daemon, _| {
+    no_gap("native", |lab, daemon, _| {
         for part in 0..4 {
             let others = (0..=255).map(|host| format!("100.64.{part}.{host}\n"));
             let list = format!("{}\n{}\n{}", V4.block, V6.block, others.collect::<String>());

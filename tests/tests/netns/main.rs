@@ -13,3 +13,4 @@ mod hostile;
 mod restart;
 mod tail;
 mod time;
+mod verbs;

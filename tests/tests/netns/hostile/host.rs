@@ -1,6 +1,10 @@
 //! Other daemons, other users, and interfaces that are not there.
 
-use std::{fs, os::unix::fs::chown, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::Path,
+};
 
 use fw_tests::lab::{
     Lab,
@@ -108,6 +112,25 @@ fn user_without_permission_gets_exit_4() {
         .must(4)
         .saying("CAP_");
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+}
+
+#[test]
+fn socket_and_state_are_closed_to_others() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    lab.fw(&["block", V4.block]).must(0);
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&lab.socket()), 0o660);
+    assert_eq!(mode(&lab.state()), 0o700);
+    for file in fs::read_dir(lab.state())
+        .expect("the state directory")
+        .flatten()
+    {
+        assert_eq!(mode(&file.path()) & 0o077, 0, "{:?}", file.path());
+    }
 }
 
 #[test]
