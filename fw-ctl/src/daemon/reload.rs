@@ -42,10 +42,20 @@ pub fn configuration(options: &Options) -> Result<Config, Failure> {
     for name in &config.interfaces {
         links::validate_name(name).map_err(|error| bad_input(chain(&error)))?;
     }
-    for list in &config.lists {
-        read_list(list, clock::now())?;
-    }
     Ok(config)
+}
+
+/// Whether every list file can be taken, as `fw-ctl run -t` asks. A start does not ask: a server
+/// must not come up unprotected because of a bad line; the list stays as it was, with an alarm.
+///
+/// # Errors
+/// The bad lines of the first list that has any.
+pub fn check_lists(config: &Config) -> Result<(), Failure> {
+    let now = clock::now();
+    config
+        .lists
+        .iter()
+        .try_for_each(|list| read_list(list, now).map(drop))
 }
 
 /// The entries of a list file: all of them, or none.

@@ -26,16 +26,23 @@ pub mod tables;
 pub mod wire;
 
 use std::{
-    fs::{self, File},
+    fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    os::unix::fs::PermissionsExt as _,
+    io::ErrorKind,
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            fs::PermissionsExt as _,
+            net::{SocketAddr, UnixListener},
+        },
+    },
     path::{Path, PathBuf},
     process::Command,
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
+    time::Duration,
 };
 
-use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 
 use self::{
@@ -71,7 +78,7 @@ pub struct Lab {
     pub server: Namespace,
     directory: TempDir,
     pins: PathBuf,
-    _name: Flock<File>,
+    _claim: UnixListener,
     _turn: Turn,
 }
 
@@ -98,11 +105,7 @@ impl Lab {
         test.hash(&mut hasher);
         let name = format!("{:08x}", hasher.finish() as u32);
 
-        let file = std::env::temp_dir().join(format!("fw-ctl-test-{name}.lock"));
-        let file = File::create(&file).expect("the lock of the lab can be made");
-        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error);
-        let lock = lock.expect("the lab can be locked");
-
+        let claim = claim(&name);
         mount_bpffs();
         let pins = Path::new(BPFFS).join(format!("fw-ctl-test-{name}"));
         remove_pins(&pins);
@@ -111,7 +114,7 @@ impl Lab {
             server: Namespace::create(format!("fw-{name}-server")),
             directory: TempDir::with_prefix("fw-ctl-test-").expect("a directory for the lab"),
             pins,
-            _name: lock,
+            _claim: claim,
             _turn: turn,
         };
         lab.link(0, &FAMILIES);
@@ -227,6 +230,21 @@ fn show(log: &str) {
     let lines: Vec<&str> = log.lines().collect();
     let end = &lines[lines.len().saturating_sub(LINES)..];
     eprintln!("--- log of the daemon\n{}\n---", end.join("\n"));
+}
+
+/// Waits until no other process has a lab of this name. The name of an abstract socket goes with
+/// the process, and leaves no file.
+fn claim(name: &str) -> UnixListener {
+    let address = SocketAddr::from_abstract_name(format!("fw-ctl-test-{name}"));
+    let address = address.expect("a short name");
+    loop {
+        match UnixListener::bind_addr(&address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            claimed => return claimed.expect("the name of the lab can be claimed"),
+        }
+    }
 }
 
 /// libtest names a test's thread after it.
