@@ -31,8 +31,15 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         (None, Action::Allow) => "/allows".to_owned(),
     };
     let found: Items<Entry> = context.client.get(&path)?;
-    let mut items = found.items;
-    items.retain(|entry| entry.action == args.action.name());
+    let (items, others): (Vec<_>, Vec<_>) = found
+        .items
+        .into_iter()
+        .partition(|entry| entry.action == args.action.name());
+    if let Some(other) = others.first() {
+        let (count, action) = (others.len(), &other.action);
+        let note = format!("{count} {action} entries are left out: --action {action} exports them");
+        context.output.note(note);
+    }
     context
         .output
         .either(&Items::all(items), |found| sections(&found.items))?;

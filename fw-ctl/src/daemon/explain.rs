@@ -12,7 +12,7 @@ use crate::{
     api::wire::{self, Check, Guarded, Layer, ProbePacket, Why},
     backend::xdp::probe::{Answer, Decider, Protocol, Question},
     host::clock,
-    policy::entry::Action,
+    policy::{entry::Action, guard::GuardSource},
 };
 
 impl Owner {
@@ -124,12 +124,20 @@ impl Owner {
         };
         Ok(Question {
             source,
-            destination: unspecified(source),
+            destination: self.own_address(source),
             protocol,
             port: query.port.unwrap_or(0),
             vlan: query.vlan,
             interface,
         })
+    }
+
+    /// Where such a packet would go: an address of this host.
+    fn own_address(&self, source: IpAddr) -> IpAddr {
+        let own = self.policy.guard.of(GuardSource::OwnAddress);
+        own.map(|prefix| prefix.address())
+            .find(|own| own.is_ipv4() == source.is_ipv4() && !own.is_loopback())
+            .unwrap_or(unspecified(source))
     }
 
     fn ask(&self, question: &Question) -> Result<Answer, Failure> {

@@ -58,7 +58,7 @@ pub struct Why {
 pub struct ProbePacket {
     /// Source address.
     pub source: IpAddr,
-    /// Destination address: the interface's own, where it has one.
+    /// Destination address: one of this host's own, where it has one of that family.
     pub destination: IpAddr,
     /// `tcp`, `udp` or `icmp`.
     pub protocol: String,
