@@ -75,8 +75,13 @@ impl Address {
         }
     }
 
+    /// A v4-mapped address (`::ffff:a.b.c.d`) is the IPv4 address it stands for: Linux delivers
+    /// such packets to dual-stack sockets, and answers over IPv4.
     #[inline(always)]
     const fn v6(bytes: [u8; 16]) -> Self {
+        if let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = bytes {
+            return Self::v4([a, b, c, d]);
+        }
         Self {
             family: Family::V6,
             bytes,

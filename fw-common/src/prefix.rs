@@ -34,7 +34,7 @@ pub enum PrefixError {
     },
     /// `fe80::1%eth0`: a zone means something on one host only.
     Zone,
-    /// `::ffff:192.0.2.1`: never on the wire; the IPv4 address is meant.
+    /// `::ffff:192.0.2.1`: packets from it are decided as those of the IPv4 address.
     Mapped(Ipv4Addr),
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for PrefixError {
             Self::Zone => f.write_str("zone ids (`%eth0`) are not part of a packet's address"),
             Self::Mapped(address) => write!(
                 f,
-                "v4-mapped addresses do not occur on the wire, write {address} instead"
+                "a v4-mapped address is treated as its IPv4 address, write {address} instead"
             ),
         }
     }

@@ -11,7 +11,10 @@ use serde::Deserialize;
 
 use crate::{
     backend::xdp::links::Mode,
-    policy::entry::{Action, ListName},
+    policy::{
+        entry::{Action, ListName},
+        guard::MAX_NAMED,
+    },
 };
 
 /// Where the file is unless told otherwise; it need not be there.
@@ -145,15 +148,17 @@ impl Config {
 
     /// Reads a text. The error names line and column.
     fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let config: Self = toml::from_str(text).map_err(|error| located(text, &error))?;
         let mut names = std::collections::BTreeSet::new();
         for list in &config.lists {
             if list.name == ListName::local() || !names.insert(&list.name) {
-                return Err(format!(
-                    "list {} cannot be a file: the name is taken",
-                    list.name
-                ));
+                return Err(format!("two lists cannot both be {}", list.name));
             }
+        }
+        if config.guard.prefixes.len() > MAX_NAMED {
+            return Err(format!(
+                "at most {MAX_NAMED} prefixes can be guarded by name"
+            ));
         }
         if [config.tables.blocks, config.tables.allows].contains(&Some(0)) {
             return Err("a table of 0 entries holds nothing".to_owned());
@@ -184,6 +189,18 @@ impl Config {
             .chain(sized(allows, self.tables.allows))
             .collect()
     }
+}
+
+/// What is wrong in one line, with the place in front.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let message = error.message().replace('\n', " ");
+    format!("line {line}, column {column}: {message}")
 }
 
 impl std::str::FromStr for Mode {
@@ -292,7 +309,7 @@ mod tests {
             ),
             (
                 "[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"",
-                ["local", "taken"],
+                ["two lists", "local"],
             ),
             ("[tables]\nblocks = 0", ["0 entries", "nothing"]),
         ] {

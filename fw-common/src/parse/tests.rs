@@ -329,3 +329,21 @@ proptest! {
         prop_assert_eq!(packet.kind == Kind::Ip, packet.source.ip().is_some());
     }
 }
+
+#[test]
+fn a_v4_mapped_source_is_the_ipv4_address_and_its_neighbours_are_not() {
+    let frame = |source: [u8; 16]| {
+        let mut bytes = std::vec![0u8; 14 + 40];
+        bytes[12..14].copy_from_slice(&[0x86, 0xdd]);
+        bytes[14] = 0x60;
+        bytes[14 + 8..14 + 24].copy_from_slice(&source);
+        parse(&bytes.as_slice()).source.ip()
+    };
+    let mapped = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7];
+    assert_eq!(frame(mapped), Some(IpAddr::from([192, 0, 2, 7])));
+    for (at, byte) in [(0, 1), (9, 1), (10, 0xfe), (11, 0)] {
+        let mut other = mapped;
+        other[at] = byte;
+        assert_eq!(frame(other), Some(IpAddr::from(other)));
+    }
+}

@@ -44,7 +44,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let kind = request.headers().get(header::CONTENT_TYPE);
-        if kind.is_none_or(|kind| !kind.as_bytes().starts_with(b"application/json")) {
+        let kind = kind.and_then(|kind| kind.to_str().ok()?.split(';').next());
+        if kind.is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
             let message = "the body must be application/json";
             return Err(ProblemBody::new(Code::BadInput, message));
         }

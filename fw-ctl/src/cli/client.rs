@@ -85,7 +85,7 @@ impl Client {
         let stream = async {
             let mut body = self.send(Method::GET, "/events", None).await?.into_body();
             let mut lines = Lines::default();
-            // A daemon that is killed ends the stream in the middle: that is an end as well.
+            // A daemon that is killed ends the stream in the middle, one that ends closes it.
             while let Some(Ok(frame)) = body.frame().await {
                 for line in lines.push(frame.data_ref().unwrap_or(&Bytes::new())) {
                     match line.split_once(':') {
@@ -96,7 +96,7 @@ impl Client {
                     }
                 }
             }
-            Ok(())
+            Err(ProblemBody::new(Code::NotRunning, "the daemon has ended").into())
         };
         runtime()?.block_on(async {
             tokio::select! {

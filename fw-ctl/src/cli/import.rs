@@ -100,6 +100,13 @@ fn import(args: &Args, context: &Context) -> Result<Changed> {
         return Err(unreadable(&file, &parsed.errors).into());
     }
     let lines = &parsed.lines;
+    if args.replace && lines.len() <= parsed.errors.len() {
+        let list = &args.list;
+        let message =
+            format!("{file} has no list to put in the place of {list}, which stays as it was");
+        let hint = format!("look into the file; `fw-ctl flush {list}` empties the list");
+        return Err(bad_input(message).with_hint(hint).into());
+    }
     let action = args.action.map_or_else(|| action_of(&file, lines), Ok)?;
     let mut changed: Changed = match send(args, action, lines, context) {
         Ok(changed) => changed,

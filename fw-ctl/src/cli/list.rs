@@ -14,7 +14,6 @@ use crate::{
         output::{escape, table},
     },
     duration::Ttl,
-    policy::entry::ListName,
 };
 
 /// Rows that a terminal shows without `--all`.
@@ -25,7 +24,7 @@ const ROWS: usize = 50;
 pub struct Args {
     /// `blocks`, `allows`, `guard`, or the name of a list; without it, allows and blocks
     #[arg(value_name = "LIST")]
-    what: Option<ListName>,
+    what: Option<String>,
     /// Show every row on a terminal, too
     #[arg(long)]
     all: bool,
@@ -38,7 +37,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let contains = args.contains.as_deref().map(address::host).transpose()?;
     let rows = (context.output.is_for_terminal() && !args.all).then_some(ROWS);
-    let paths = match args.what.as_ref().map(ListName::as_str) {
+    let paths = match args.what.as_deref() {
         Some("guard") => return guard(contains, rows, context),
         Some("blocks") => vec!["/blocks".to_owned()],
         Some("allows") => vec!["/allows".to_owned()],

@@ -1,6 +1,6 @@
 //! Changes as they come over the socket: read, judged, committed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use fw_common::Prefix;
 
@@ -14,7 +14,7 @@ use crate::{
     policy::{
         change::{Change, Draft},
         entry::{Action, Item, ListName},
-        guard::GuardSource,
+        guard::{GuardSource, MAX_NAMED},
         time::Now,
     },
 };
@@ -44,12 +44,14 @@ impl Owner {
             None => ListName::local(),
         };
         let strict = put.strict;
-        self.change(&put.items, how, by, |items| Change::Put {
+        let file = self.file_of(&list);
+        let changed = self.change(&put.items, how, by, |items| Change::Put {
             action,
             list,
             items,
             strict,
-        })
+        });
+        warned(changed, file)
     }
 
     /// `PUT /lists/{name}`
@@ -76,11 +78,13 @@ impl Owner {
                     replace.action
                 ))
             })?;
-        self.change(&replace.items, how, by, |items| Change::Replace {
+        let file = self.file_of(&list);
+        let changed = self.change(&replace.items, how, by, |items| Change::Replace {
             action,
             list,
             items,
-        })
+        });
+        warned(changed, file)
     }
 
     /// `DELETE /blocks/{prefix}`, `DELETE /allows/{prefix}`
@@ -114,11 +118,11 @@ impl Owner {
             (Action::Allow, &batch.allow, &batch.unallow),
             (Action::Block, &batch.block, &batch.unblock),
         ] {
-            let mut prefixes = Vec::new();
+            let mut prefixes = BTreeSet::new();
             for text in removals {
                 let (prefix, warning) = read_prefix(text)?;
                 all.warnings.extend(warning);
-                prefixes.push(prefix);
+                prefixes.insert(prefix);
             }
             let (items, refused) = self.read_items(puts, now, &mut all.warnings);
             refuse(refused, puts.len())?;
@@ -128,16 +132,17 @@ impl Owner {
                     item.prefix
                 )));
             }
+            let removal = Change::Remove {
+                action,
+                prefixes: prefixes.into_iter().collect(),
+            };
             let put = Change::Put {
                 action,
                 list: ListName::local(),
                 items,
                 strict: false,
             };
-            all = all.and(
-                self.policy
-                    .prepare(Change::Remove { action, prefixes }, now)?,
-            );
+            all = all.and(self.policy.prepare(removal, now)?);
             all = all.and(self.policy.prepare(put, now)?);
         }
         self.finish(all, how, now, by)
@@ -150,8 +155,18 @@ impl Owner {
     pub fn flush(&mut self, name: &str, by: &str) -> Result<Changed, Failure> {
         let now = clock::now();
         let list = list_name(name)?;
+        let file = self.file_of(&list);
         let draft = self.policy.prepare(Change::Flush { list }, now)?;
-        self.finish(draft, How::default(), now, by)
+        warned(self.finish(draft, How::default(), now, by), file)
+    }
+
+    /// A warning, if the list is one that a reload reads from its file again.
+    fn file_of(&self, list: &ListName) -> Option<String> {
+        let file = self.config.lists.iter().find(|file| file.name == *list)?;
+        let path = file.path.display();
+        Some(format!(
+            "list {list} is read from {path}: the next reload undoes this"
+        ))
     }
 
     /// `POST /guard`
@@ -160,18 +175,36 @@ impl Owner {
     /// What is no prefix.
     pub fn guard_add(&mut self, put: &wire::GuardPut, by: &str) -> Result<Changed, Failure> {
         let mut changed = Changed::default();
-        let mut added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
+        let mut added: BTreeSet<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
         for text in &put.prefixes {
             let (prefix, warning) = read_prefix(text)?;
             changed.warnings.extend(warning);
-            if added.contains(&prefix) {
+            if !added.insert(prefix) {
                 changed.unchanged += 1;
             } else {
-                added.push(prefix);
                 changed.added += 1;
+                let blocks = self.policy.table(Action::Block).iter();
+                let idle = blocks
+                    .filter(|(place, _)| prefix.covers(&place.prefix))
+                    .count();
+                if idle > 0 {
+                    let text =
+                        format!("{idle} blocks have no effect any more: {prefix} is guarded");
+                    changed.warnings.push(text);
+                }
             }
         }
-        self.guard(GuardSource::Added, added, by)?;
+        let named = added.len() + self.policy.guard.of(GuardSource::Configured).count();
+        if named > MAX_NAMED {
+            return Err(Failure::new(
+                Code::Full,
+                format!(
+                    "at most {MAX_NAMED} prefixes can be guarded by name, these would be {named}"
+                ),
+            )
+            .with_hint("nothing was changed; a wider prefix guards all that is below it"));
+        }
+        self.guard_added(added, by)?;
         Ok(changed)
     }
 
@@ -202,7 +235,7 @@ impl Owner {
             ));
         }
         let removed = before - added.len();
-        self.guard(GuardSource::Added, added, by)?;
+        self.guard_added(added, by)?;
         let mut changed = Changed {
             removed,
             unchanged: usize::from(removed == 0),
@@ -257,7 +290,13 @@ impl Owner {
         if !how.dry_run {
             self.commit(&draft, now, by)?;
         }
-        Ok(counts(&draft))
+        let mut changed = counts(&draft);
+        if self.protected().is_empty() {
+            changed
+                .warnings
+                .push("no interface is protected, nothing is dropped".to_owned());
+        }
+        Ok(changed)
     }
 
     fn read_items(
@@ -284,6 +323,12 @@ impl Owner {
         }
         (read, refused)
     }
+}
+
+fn warned(changed: Result<Changed, Failure>, warning: Option<String>) -> Result<Changed, Failure> {
+    let mut changed = changed?;
+    changed.warnings.extend(warning);
+    Ok(changed)
 }
 
 fn read_item(item: &wire::PutItem, now: Now) -> Result<(Item, Option<String>), Failure> {

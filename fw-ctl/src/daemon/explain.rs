@@ -21,6 +21,7 @@ impl Owner {
     /// # Errors
     /// The loaded program cannot be asked.
     pub fn check(&self, address: IpAddr) -> Result<Check, Failure> {
+        let address = address.to_canonical();
         let question = Question {
             source: address,
             destination: unspecified(address),
@@ -30,7 +31,7 @@ impl Owner {
             interface: 0,
         };
         let answer = self.ask(&question)?;
-        self.verdict(address, &answer)
+        Ok(self.verdict(address, &answer, None))
     }
 
     /// `GET /why`
@@ -41,7 +42,7 @@ impl Owner {
         let question = self.question(query)?;
         let address = question.source;
         let answer = self.ask(&question)?;
-        let check = self.verdict(address, &answer)?;
+        let check = self.verdict(address, &answer, query.iface.as_deref());
         let now = clock::now();
         let mut covering = Vec::new();
         for action in Action::ALL {
@@ -61,16 +62,11 @@ impl Owner {
             .guard
             .iter()
             .find(|(prefix, _)| prefix.contains(address));
-        let attached = self
-            .interfaces
-            .keys()
-            .filter(|name| self.xdp.attached(name).is_some())
-            .cloned()
-            .collect::<Vec<_>>();
-        let detail = if attached.is_empty() {
-            "the program is on no interface".to_owned()
-        } else {
-            format!("program {} on {}", self.xdp.facts.id, attached.join(", "))
+        let protected = self.protected();
+        let detail = match &query.iface {
+            Some(name) if !protected.contains(&name.as_str()) => format!("no program on {name}"),
+            _ if protected.is_empty() => "the program is on no interface".to_owned(),
+            _ => format!("program {} on {}", self.xdp.facts.id, protected.join(", ")),
         };
         Ok(Why {
             packet: ProbePacket {
@@ -97,9 +93,10 @@ impl Owner {
     }
 
     fn question(&self, query: &wire::WhyQuery) -> Result<Question, Failure> {
-        let source: IpAddr = query
+        let source = query
             .address
-            .parse()
+            .parse::<IpAddr>()
+            .map(|address| address.to_canonical())
             .map_err(|_| bad_input(format!("{:?} is no address", query.address)))?;
         let protocol = match query.proto.as_deref() {
             None | Some("tcp") => Protocol::Tcp,
@@ -146,16 +143,25 @@ impl Owner {
             .map_err(|error| kernel("cannot ask the loaded program", &error))
     }
 
-    fn verdict(&self, address: IpAddr, answer: &Answer) -> Result<Check, Failure> {
-        Ok(Check {
+    /// What becomes of the packet: where the program is on no interface it came through, nothing
+    /// the program says is done.
+    fn verdict(&self, address: IpAddr, answer: &Answer, interface: Option<&str>) -> Check {
+        let protected = self.protected();
+        let meets = interface.map_or(!protected.is_empty(), |name| protected.contains(&name));
+        Check {
             address,
-            verdict: if answer.dropped { "drop" } else { "pass" }.to_owned(),
+            verdict: if answer.dropped && meets {
+                "drop"
+            } else {
+                "pass"
+            }
+            .to_owned(),
             reason: answer.outcome.reason.name().to_owned(),
             observe: answer.outcome.observed,
             entry: answer
                 .entry
                 .and_then(|decider| self.decider(answer, &decider)),
-        })
+        }
     }
 
     /// The entry behind what the kernel named: of that list and end, at the prefix or above it.

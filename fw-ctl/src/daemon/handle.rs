@@ -55,9 +55,21 @@ impl Handle {
     /// As [`Handle::call`].
     pub async fn refresh_guard(&self) -> Result<(), Failure> {
         let discovered = host::discover().await;
+        // Every host has an address, if only that of its loopback interface.
+        let blind = discovered
+            .own
+            .is_empty()
+            .then(|| discovered.problems.join("; "));
         self.call(move |owner| {
+            let discover = owner.config.guard.discover;
             owner.discovered(discovered);
-            Ok(())
+            match blind.filter(|_| discover) {
+                None => Ok(()),
+                Some(problems) => Err(Failure::new(
+                    Code::Kernel,
+                    format!("cannot find out who must not be blocked: {problems}"),
+                )),
+            }
         })
         .await
     }
@@ -69,14 +81,20 @@ impl Handle {
 }
 
 impl Owner {
-    /// Guards what the host was found to need. After a look that failed in part, nobody is let go.
+    /// Guards what the host was found to need.
     pub(super) fn discovered(&mut self, found: host::Discovered) {
-        if !self.config.guard.discover {
-            return;
-        }
-        for problem in &found.problems {
-            tracing::warn!(problem, "guard discovery");
-        }
+        self.take_in(found);
+        let result = self.push_guard();
+        self.note("guard", result);
+    }
+
+    /// Takes into the policy what the host was found to need, without telling the kernel yet.
+    /// After a look that failed in part, nobody is let go.
+    pub(super) fn take_in(&mut self, found: host::Discovered) {
+        let found = match self.config.guard.discover {
+            true => found,
+            false => host::Discovered::default(),
+        };
         for (source, addresses) in [
             (GuardSource::OwnAddress, found.own),
             (GuardSource::Gateway, found.gateways),
@@ -87,8 +105,12 @@ impl Owner {
             if !found.problems.is_empty() {
                 prefixes.extend(self.policy.guard.of(source));
             }
-            let result = self.guard(source, prefixes, "discovery").map(drop);
-            self.note("guard", result);
+            self.policy.guard.set(source, prefixes);
         }
+        let result = match found.problems.as_slice() {
+            [] => Ok(()),
+            problems => Err(Failure::new(Code::Kernel, problems.join("; "))),
+        };
+        self.note("discovery", result);
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::wire::{self, Code, Event},
     backend::xdp::{
-        links::{LinkError, Mode},
+        links::{Attached, LinkError, Mode},
         load::chain,
     },
     host::{clock, links::Link},
@@ -31,8 +31,60 @@ impl Owner {
         result
     }
 
+    /// Raises an alarm while a configured interface is without the program, or none is configured.
+    pub(super) fn watch_over(&mut self) {
+        const SUBJECT: &str = "unprotected";
+        let mut unprotected: Vec<String> = self
+            .interface_reports()
+            .into_iter()
+            .filter(|interface| !interface.attached || interface.detail.starts_with("renamed"))
+            .map(|interface| format!("interface {}: {}", interface.name, interface.detail))
+            .collect();
+        if !self.xdp.is_pinned() {
+            unprotected.push("the pins are gone: filtering ends with the daemon".to_owned());
+        }
+        if self.interfaces.is_empty() {
+            unprotected.push("no interface is protected".to_owned());
+        }
+        let alarm = (!unprotected.is_empty()).then(|| unprotected.join("; "));
+        if self.alarms.get(SUBJECT) != alarm.as_ref() {
+            match alarm {
+                Some(alarm) => {
+                    tracing::warn!("{alarm}");
+                    self.alarms.insert(SUBJECT, alarm);
+                }
+                None => {
+                    self.alarms.remove(SUBJECT);
+                }
+            }
+        }
+    }
+
+    /// Interfaces whose packets go through the program.
+    pub(super) fn protected(&self) -> Vec<&str> {
+        let reports = self.interfaces.keys();
+        reports
+            .filter(|name| self.xdp.attached(name).is_some_and(Attached::is_alive))
+            .map(String::as_str)
+            .collect()
+    }
+
     fn attach_one(&mut self, name: &str) -> Result<(), Failure> {
         let Some(link) = self.links.iter().find(|link| link.name == name).cloned() else {
+            let here = self
+                .xdp
+                .attached(name)
+                .filter(|attached| attached.is_alive());
+            let renamed =
+                here.and_then(|here| self.links.iter().find(|link| link.index == here.index));
+            if let Some(link) = renamed {
+                let trouble = format!(
+                    "renamed to {}, and protected until the daemon ends",
+                    link.name
+                );
+                self.interfaces.insert(name.to_owned(), Some(trouble));
+                return Ok(());
+            }
             if self.xdp.attached(name).is_some() {
                 self.tell_interface(name, "the interface is gone");
                 self.xdp.forget(name);
@@ -78,6 +130,7 @@ impl Owner {
             self.interfaces.remove(&name);
             self.tell_interface(&name, "detached on request");
         }
+        self.watch_over();
         if interface.is_none() {
             self.stop = true;
             self.remove_pins = true;
@@ -123,8 +176,10 @@ impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         let failure = Self::new(Code::Kernel, chain(&error));
         match &error {
+            LinkError::Foreign { name: Some(name), .. } if name.starts_with("fwctl_") => failure
+                .with_hint("another fw-ctl put it there: `fw-ctl detach --pin-dir` with its directory"),
             LinkError::Foreign { interface, .. } => failure.with_hint(format!(
-                "it is not ours to remove; if it may go: `ip link set dev {interface} xdp off`"
+                "it is not ours to remove; its owner may, or `ip link set dev {interface} xdp off` if no link holds it (`bpftool link`)"
             )),
             LinkError::Attach { .. } => failure.with_hint(format!(
                 "`fw-ctl doctor` says what this host can do; mode {} works with every driver",

@@ -36,10 +36,7 @@ use self::{
 use crate::{
     api,
     backend::xdp::{detach, events::Events, links::Mode},
-    host::{
-        self, clock,
-        watch::{self, Watch},
-    },
+    host::{self, clock, watch::Watch},
 };
 
 /// What `fw-ctl run` was told.
@@ -70,7 +67,8 @@ const QUIET: Duration = Duration::from_secs(1);
 /// How long the last answers may take when the daemon ends.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Link and address changes come in bursts.
+/// Link and address changes come in bursts, and a routing daemon never stops: one look for all
+/// that changes within this time.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// Runs the daemon until it is told to end. Filtering goes on afterwards.
@@ -137,6 +135,7 @@ async fn attend(
     let mut changes = Watch::open().map_err(|error| kernel("cannot watch the host", &error))?;
     let mut look_around = interval(LOOK_AROUND);
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut look_at: Option<Instant> = None;
     let mut watchdog =
         interval(sd_notify::watchdog_enabled().map_or(LOOK_AROUND, |limit| limit / 2));
     notify(&[NotifyState::Ready]);
@@ -154,7 +153,11 @@ async fn attend(
             }
             change = changes.next() => {
                 let change = change.map_err(|error| kernel("cannot watch the host", &error))?;
-                settle(&mut changes, &change).await;
+                tracing::debug!(?change, "the host changed");
+                look_at.get_or_insert_with(|| Instant::now() + SETTLE);
+            }
+            () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
+                look_at = None;
                 look(handle.clone());
             }
             _ = look_around.tick() => look(handle.clone()),
@@ -177,12 +180,6 @@ async fn attend(
     Ok(())
 }
 
-/// Waits for the rest of a burst.
-async fn settle(changes: &mut Watch, first: &watch::Event) {
-    tracing::debug!(?first, "the host changed");
-    while let Ok(Ok(_)) = timeout(SETTLE, changes.next()).await {}
-}
-
 /// Looks at addresses, routes, sessions and links, in a task of its own: the answer comes back as
 /// a job.
 fn look(handle: Handle) {
@@ -193,6 +190,7 @@ fn look(handle: Handle) {
             let links = links.map_err(|error| kernel("cannot list the interfaces", &error));
             let result = links.and_then(|links| owner.attach_all(links));
             owner.note("interfaces", result);
+            owner.watch_over();
             Ok(())
         });
         // The daemon is ending: nobody is left to be told.
@@ -209,7 +207,10 @@ fn next_ending(owner: &Owner) -> Instant {
         None => Duration::from_secs(3600),
     };
     // The runtime's clock stands still during suspend.
-    Instant::now() + wait.min(Duration::from_secs(3600))
+    let due = Instant::now() + wait.min(Duration::from_secs(3600));
+    owner
+        .expire_not_before
+        .map_or(due, |not_before| due.max(not_before))
 }
 
 /// Outside systemd there is nobody to tell.

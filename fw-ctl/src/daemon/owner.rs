@@ -1,10 +1,10 @@
 //! The owner of the policy: every change goes through [`Owner::commit`], in the order store,
 //! kernel, and back out of both when one refuses.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use fw_common::{Prefix, abi};
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 
 use super::{
     Options,
@@ -16,7 +16,7 @@ use crate::{
     backend::xdp::{Xdp, trim_memory},
     config::Config,
     host::{clock, links::Link},
-    plan::{self, Plan},
+    plan::{self, CheckedPlan, Plan},
     policy::{
         Policy,
         change::Draft,
@@ -32,6 +32,9 @@ pub type By = String;
 
 /// Edits from which on a change leaves memory behind that is worth giving back.
 const LARGE: usize = 10_000;
+
+/// How soon a failed removal of what has ended is tried again.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// What the one task of the daemon owns.
 pub struct Owner {
@@ -51,6 +54,8 @@ pub struct Owner {
     /// Listeners of `GET /events`.
     pub(super) events: broadcast::Sender<Event>,
     pub(super) sampling: Sampling,
+    /// After a failure to remove what has ended.
+    pub(super) expire_not_before: Option<Instant>,
     /// A large change left memory behind.
     pub(super) untidy: bool,
     /// Set when the daemon shall end.
@@ -125,48 +130,59 @@ impl Owner {
         Ok(())
     }
 
-    /// Replaces what one source guards.
+    /// Replaces what the operator guards.
     ///
     /// # Errors
     /// What refused; the guard is as it was.
-    pub fn guard(
+    pub fn guard_added(
         &mut self,
-        source: GuardSource,
         prefixes: impl IntoIterator<Item = Prefix>,
         by: &str,
-    ) -> Result<bool, Failure> {
+    ) -> Result<(), Failure> {
         let before = self.policy.guard.clone();
-        if !self.policy.guard.set(source, prefixes) {
-            return Ok(false);
+        if !self.policy.guard.set(GuardSource::Added, prefixes) {
+            return Ok(());
         }
-        let result = self.push_guard(source, by);
+        let result = self.push_added(by);
         if result.is_err() {
             self.policy.guard = before;
         }
-        result.map(|()| true)
+        result
     }
 
-    fn push_guard(&mut self, source: GuardSource, by: &str) -> Result<(), Failure> {
-        let plan = Plan {
-            guard: plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded()),
-            ..Plan::default()
-        };
-        let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
-        if source != GuardSource::Added {
-            return Ok(self.xdp.tables.apply(&checked)?);
-        }
+    fn push_added(&mut self, by: &str) -> Result<(), Failure> {
         let now = clock::now();
+        let checked = self.plan_guard()?;
         let added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
+        let detail = format!("guard: {} added prefixes", added.len());
         let change = self.store.begin()?;
         change.write_guard(&added)?;
-        change.record(now, by, &format!("guard: {} added prefixes", added.len()))?;
+        change.record(now, by, &detail)?;
         self.xdp.tables.apply(&checked)?;
         if let Err(error) = change.commit() {
             self.xdp.tables.revert(&checked)?;
             return Err(error.into());
         }
-        self.tell(now, by, "the guard changed");
+        self.tell(now, by, &detail);
         Ok(())
+    }
+
+    /// Makes the kernel's guard equal to the policy's. If it cannot, the policy's stands: no block
+    /// is applied until the kernel has it (`Plan::check`).
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub(super) fn push_guard(&mut self) -> Result<(), Failure> {
+        let checked = self.plan_guard()?;
+        Ok(self.xdp.tables.apply(&checked)?)
+    }
+
+    fn plan_guard(&self) -> Result<CheckedPlan, Failure> {
+        let plan = Plan {
+            guard: plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded()),
+            ..Plan::default()
+        };
+        Ok(plan.check(&self.policy.guard, self.xdp.tables.guarded())?)
     }
 
     /// Gives memory back, once what a large change was made of is gone.
@@ -180,6 +196,7 @@ impl Owner {
         let now = clock::now();
         let draft = self.policy.ended(now);
         let result = self.commit(&draft, now, "expiry");
+        self.expire_not_before = result.is_err().then(|| Instant::now() + RETRY);
         self.note("expiry", result);
     }
 

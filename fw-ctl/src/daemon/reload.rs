@@ -1,17 +1,18 @@
 //! Reading the configuration, at the start and on SIGHUP.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use super::{
     Options,
     owner::Owner,
     problem::{Failure, bad_input},
+    start,
 };
 use crate::{
     backend::xdp::load::chain,
     config::{Config, ConfigError, ListFile},
     duration::Ttl,
-    host::{clock, links},
+    host::{Discovered, clock, files::read_regular, links},
     listfile::{self, Format},
     policy::{
         change::{Change, Draft},
@@ -61,7 +62,7 @@ pub fn check_lists(config: &Config) -> Result<(), Failure> {
 /// The entries of a list file: all of them, or none.
 fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
     let path = list.path.display();
-    let text = fs::read_to_string(&list.path).map_err(|error| {
+    let text = read_regular(&list.path).map_err(|error| {
         bad_input(format!(
             "cannot read list {} from {path}: {error}",
             list.name
@@ -76,9 +77,9 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             .map(|error| format!("{path}:{}: {}", error.line, error.reason))
             .collect();
         return Err(bad_input(format!(
-            "{} bad lines in list {}, it stays as it was: {}",
-            parsed.errors.len(),
+            "list {} has lines that cannot be read, {} in all: {}",
             list.name,
+            parsed.errors.len(),
             lines.join("; ")
         )));
     }
@@ -109,6 +110,7 @@ impl Owner {
     }
 
     fn adopt(&mut self, config: Config) -> Result<(), Failure> {
+        start::interfaces(&config)?;
         if config.tables != self.config.tables {
             tracing::warn!("table sizes change with the next start");
         }
@@ -127,21 +129,51 @@ impl Owner {
         }
         self.configure()?;
         self.xdp.announce()?;
+        self.take_configured();
+        if !self.config.guard.discover {
+            self.take_in(Discovered::default());
+        }
+        self.push_guard()?;
         self.configured()
     }
 
-    /// Makes true what the configuration says of guard and lists.
+    /// Takes into the policy whom the configuration guards, without telling the kernel yet.
+    pub(super) fn take_configured(&mut self) {
+        let prefixes = self.config.guard.prefixes.clone();
+        self.policy.guard.set(GuardSource::Configured, prefixes);
+    }
+
+    /// Makes true what the configuration says of lists.
     ///
     /// # Errors
     /// The first list that is refused; the others are done.
     pub(super) fn configured(&mut self) -> Result<(), Failure> {
-        let prefixes = self.config.guard.prefixes.clone();
-        self.guard(GuardSource::Configured, prefixes, "configuration")?;
+        self.forget_lists()?;
         let mut result = Ok(());
         for list in self.config.lists.clone() {
             result = result.and(self.load_list(&list));
         }
         result
+    }
+
+    /// Lists that were files until the configuration stopped naming them are emptied: nobody would
+    /// look after their entries any more.
+    fn forget_lists(&mut self) -> Result<(), Failure> {
+        let names: Vec<String> = self
+            .config
+            .lists
+            .iter()
+            .map(|list| list.name.to_string())
+            .collect();
+        for before in self.store.file_lists()? {
+            if !names.contains(&before) {
+                self.flush(&before, "configuration")?;
+            }
+        }
+        let change = self.store.begin()?;
+        change.write_file_lists(&names)?;
+        change.commit()?;
+        Ok(())
     }
 
     fn load_list(&mut self, list: &ListFile) -> Result<(), Failure> {
@@ -151,11 +183,19 @@ impl Owner {
             list: list.name.clone(),
             items: read_list(list, now)?,
         };
-        let mut draft: Draft = self.policy.prepare(change, now)?;
-        for (_, prefix, refusal) in draft.refused.drain(..) {
+        let draft: Draft = self.policy.prepare(change, now)?;
+        self.commit(&draft, now, "configuration")?;
+        for (_, prefix, refusal) in &draft.refused {
             tracing::warn!(list = %list.name, %prefix, "left out: {refusal}");
         }
-        self.commit(&draft, now, "configuration")
+        match draft.refused.as_slice() {
+            [] => Ok(()),
+            [(_, _, first), ..] => Err(Failure::from(first).prefixed(&format!(
+                "{} entries of list {} are left out, the first: ",
+                draft.refused.len(),
+                list.name
+            ))),
+        }
     }
 }
 

@@ -145,7 +145,10 @@ impl Owner {
             blocks: blocks.get(&id).copied().unwrap_or(0),
             allows: allows.get(&id).copied().unwrap_or(0),
         });
-        Items::all(lists.collect())
+        // A number stays with its name for ever, but an empty list is of no interest.
+        let shown =
+            lists.filter(|list| list.blocks + list.allows > 0 || list.name == ListName::LOCAL);
+        Items::all(shown.collect())
     }
 
     /// `GET /guard`

@@ -3,15 +3,21 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
 };
 
 use nix::{
     fcntl::{Flock, FlockArg},
-    sys::stat::{Mode, umask},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        stat::{Mode, umask},
+    },
     unistd::{Gid, Group, chown},
 };
 use tokio::{
@@ -32,6 +38,7 @@ use crate::{
     backend::xdp::{OpenError, Xdp, detach, events::Events, load::chain, pins::Pins},
     config::Config,
     host::{self, capabilities, clock, links::Link},
+    policy::entry::Action,
     store::{Store, StoreError},
 };
 
@@ -72,6 +79,7 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         )
         .with_hint("run it as root, or grant them (systemd: AmbientCapabilities=)"));
     }
+    raise_file_limit();
     let links = interfaces(&config)?;
     let lock = lock(&options.state_dir)?;
     let (listener, socket) = listen(&options.socket, &config.api.group)?;
@@ -91,6 +99,16 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         OpenError::Pins(error) => error.into(),
         error => withdraw(error.into()),
     })?;
+    if database_lost(&store, &mut xdp)? {
+        return Err(Failure::new(
+            Code::Store,
+            format!(
+                "the database {} is gone, but the kernel holds a policy",
+                store.path().display()
+            ),
+        )
+        .with_hint("restore it; or start empty after `fw-ctl detach`"));
+    }
     let events = xdp
         .take_events()
         .ok_or_else(|| Failure::new(Code::Internal, "the ring of events is taken"))?;
@@ -112,6 +130,7 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         alarms: BTreeMap::new(),
         events: sender,
         sampling: Sampling::new(),
+        expire_not_before: None,
         untidy: false,
         stop: false,
         remove_pins: false,
@@ -128,11 +147,32 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
     })
 }
 
+/// Whether the database had to be made anew while the kernel still has the policy of an old one:
+/// going on would take that away.
+fn database_lost(store: &Store, xdp: &mut Xdp) -> Result<bool, Failure> {
+    if !store.is_new() {
+        return Ok(false);
+    }
+    for action in Action::ALL {
+        let held = xdp.tables.dump(action);
+        if !held
+            .map_err(|error| kernel("cannot read the tables", &error))?
+            .is_empty()
+        {
+            store.discard();
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Tables first, then the program on the interfaces, then what was replaced is let go: at no
 /// moment does a packet meet a program without its tables.
 async fn fill_and_attach(owner: &mut Owner, links: Vec<Link>) -> Result<(), Failure> {
-    let older = owner.xdp.adopt_links()?;
-    owner.discovered(host::discover().await);
+    let older = owner.xdp.adopt_links(&links)?;
+    // The whole guard is known before the kernel hears of any of it: nobody is let go meanwhile.
+    owner.take_configured();
+    owner.take_in(host::discover().await);
     let mended = owner.synchronise()?;
     tracing::info!(mended, "tables equal the policy");
     owner.expire();
@@ -153,6 +193,7 @@ async fn fill_and_attach(owner: &mut Owner, links: Vec<Link>) -> Result<(), Fail
             "this kernel takes no multi-buffer program: large MTUs cannot be used"
         );
     }
+    owner.watch_over();
     owner.xdp.settle(&older)?;
     Ok(())
 }
@@ -185,7 +226,7 @@ impl Drop for SocketFile {
 
 /// The host's interfaces, if at least one of the configured ones is among them; the others may
 /// come later.
-fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
+pub(super) fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
     let links = host::links::interfaces();
     let links = links.map_err(|error| kernel("cannot list the interfaces", &error))?;
     let is_there = |name: &String| links.iter().any(|link| link.name == *name);
@@ -200,6 +241,15 @@ fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
     Ok(links)
 }
 
+/// Connections must not take the descriptors that the daemon needs to look around.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
 /// One daemon for each state directory.
 fn lock(state_dir: &Path) -> Result<Flock<File>, Failure> {
     let failed = |source| {
@@ -209,8 +259,9 @@ fn lock(state_dir: &Path) -> Result<Flock<File>, Failure> {
         })
     };
     fs::create_dir_all(state_dir).map_err(failed)?;
-    fs::set_permissions(state_dir, Permissions::from_mode(0o700)).map_err(failed)?;
-    let file = File::create(state_dir.join("lock")).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    let options = options.create(true).write(true).truncate(false);
+    let file = options.open(state_dir.join("lock")).map_err(failed)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
         Failure::new(
             Code::Conflict,
@@ -248,11 +299,15 @@ fn listen(socket: &Path, group: &str) -> Result<(UnixListener, SocketFile), Fail
             .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(0o755)))
             .map_err(|error| failed("make the directory of", error))?;
     }
-    match fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("replace", error));
+    match fs::symlink_metadata(socket) {
+        Ok(found) if found.file_type().is_socket() => {
+            fs::remove_file(socket).map_err(|error| failed("replace", error))?;
         }
-        _ => {}
+        Ok(_) => {
+            let message = format!("{} is there and no socket", socket.display());
+            return Err(bad_input(message));
+        }
+        Err(_) => {}
     }
     let listener = UnixListener::bind(socket).map_err(|error| failed("open", error))?;
     let file = SocketFile(socket.to_owned());

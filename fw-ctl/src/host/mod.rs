@@ -5,6 +5,7 @@
 pub mod addresses;
 pub mod capabilities;
 pub mod clock;
+pub mod files;
 pub mod links;
 mod netlink;
 pub mod resolvers;

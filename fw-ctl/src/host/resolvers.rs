@@ -1,10 +1,10 @@
 //! Name servers this machine asks.
 
-use std::{fs, io, net::IpAddr};
+use std::{io, net::IpAddr, path::Path};
 
 use resolv_conf::Config;
 
-use super::Found;
+use super::{Found, files::read_regular};
 
 /// The second one names the servers behind systemd's stub, which the first one points to.
 const FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
@@ -13,8 +13,8 @@ const FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
 pub fn find() -> Found {
     let mut found = Found::default();
     for file in FILES {
-        match fs::read(file) {
-            Ok(bytes) => found.add_servers(file, &bytes),
+        match read_regular(Path::new(file)) {
+            Ok(text) => found.add_servers(file, text.as_bytes()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),
             Err(error) => found.problems.push(format!("cannot read {file}: {error}")),
         }

@@ -193,6 +193,14 @@ impl Policy {
             let after = how.entry(current, &item, now);
             if current == Some(&after) {
                 draft.unchanged += 1;
+                if item.deadline.is_some() && item.deadline != after.deadline {
+                    let text = format!(
+                        "{} stays {}ed for longer: the later end wins, remove it first to shorten it",
+                        item.prefix,
+                        action.name()
+                    );
+                    warn(&mut draft.warnings, text);
+                }
                 continue;
             }
             self.warn_of_allow(action, item.prefix, &mut draft.warnings);
@@ -267,7 +275,11 @@ impl Policy {
                     .at(*prefix)
                     .map(|(place, entry)| removal(action, place, entry)),
             );
-            draft.unchanged += usize::from(draft.edits.len() == before);
+            if draft.edits.len() == before {
+                draft.unchanged += 1;
+                let text = format!("{prefix} was not {}ed as such", action.name());
+                warn(&mut draft.warnings, text);
+            }
             let still = self
                 .table(action)
                 .covering(*prefix)

@@ -32,7 +32,8 @@ impl Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListId(pub u16);
 
-/// Name of a list: 1 to 64 of `a-z A-Z 0-9 . _ : -`, not starting with a sign.
+/// Name of a list: 1 to 64 of `a-z A-Z 0-9 . _ : -`, not starting with a sign, and none of
+/// the words that `fw-ctl list` takes for something else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListName(Arc<str>);
 
@@ -45,6 +46,9 @@ impl ListName {
         Self(Self::LOCAL.into())
     }
 
+    /// What `fw-ctl list` shows under these names is no list.
+    const RESERVED: [&'static str; 4] = ["allows", "blocks", "guard", "rules"];
+
     /// As typed.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -53,7 +57,9 @@ impl ListName {
 
 /// A text that is no list name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a list name has 1 to 64 letters, digits or `._:-` and starts with a letter or digit")]
+#[error(
+    "a list name has 1 to 64 letters, digits or `._:-`, starts with a letter or digit, and is none of allows, blocks, guard, rules"
+)]
 pub struct ListNameError;
 
 impl FromStr for ListName {
@@ -62,7 +68,8 @@ impl FromStr for ListName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let good = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
         let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if first && text.len() <= 64 && text.chars().all(good) {
+        let reserved = Self::RESERVED.contains(&text);
+        if first && text.len() <= 64 && text.chars().all(good) && !reserved {
             Ok(Self(text.into()))
         } else {
             Err(ListNameError)

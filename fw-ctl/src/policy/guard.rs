@@ -7,6 +7,10 @@ use std::{
 
 use fw_common::Prefix;
 
+/// Prefixes that can be guarded by name, in the configuration and with `guard add` together: half
+/// of a guard table, so that there is always room for what is discovered.
+pub const MAX_NAMED: usize = 2048;
+
 /// Why a prefix is guarded. The numbers are the values in the kernel's guard tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]

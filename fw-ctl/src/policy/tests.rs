@@ -229,7 +229,10 @@ fn unblocking_says_what_still_blocks() {
     assert_eq!((draft.edits.len(), draft.unchanged), (1, 1));
     assert_eq!(
         draft.warnings,
-        ["192.0.2.1 is still blocked by 192.0.2.0/24 (list feed)"]
+        [
+            "192.0.2.1 is still blocked by 192.0.2.0/24 (list feed)",
+            "198.51.100.1 was not blocked as such"
+        ]
     );
 }
 
@@ -296,7 +299,16 @@ fn a_list_name_starts_with_a_letter_or_digit_and_is_short() {
     for good in ["local", "feed:firehol", "geo:DE", "a.b_c-d", "7"] {
         assert!(good.parse::<ListName>().is_ok(), "{good}");
     }
-    for bad in ["", "-x", "a b", "a/b", "ä", &"x".repeat(65)] {
+    for bad in [
+        "guard",
+        "blocks",
+        "",
+        "-x",
+        "a b",
+        "a/b",
+        "ä",
+        &"x".repeat(65),
+    ] {
         assert!(bad.parse::<ListName>().is_err(), "{bad}");
     }
 }

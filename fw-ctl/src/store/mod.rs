@@ -7,6 +7,7 @@ mod schema;
 
 use std::{
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -57,6 +58,12 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Removed or replaced while it was open.
+    #[error("the database {} is gone, or is another file now", path.display())]
+    Gone {
+        /// Which.
+        path: PathBuf,
+    },
     /// No room left.
     #[error("no room left on the disk of the database")]
     DiskFull(#[source] rusqlite::Error),
@@ -79,6 +86,9 @@ impl From<rusqlite::Error> for StoreError {
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Device and inode of the file: another one of the same name is not ours.
+    file: (u64, u64),
+    new: bool,
 }
 
 impl Store {
@@ -88,8 +98,30 @@ impl Store {
     /// [`StoreError`]
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(FILE);
+        let new = !path.exists();
         let connection = schema::open(directory, &path)?;
-        Ok(Self { connection, path })
+        let file = identity(&path).unwrap_or_default();
+        Ok(Self {
+            connection,
+            path,
+            file,
+            new,
+        })
+    }
+
+    /// Whether there was no database before.
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// Removes a database that should not have been made.
+    pub fn discard(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = self.path.clone().into_os_string();
+            name.push(suffix);
+            // What is not there needs no removal.
+            let _ = std::fs::remove_file(name);
+        }
     }
 
     /// Where it is.
@@ -152,7 +184,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub fn begin(&mut self) -> Result<Change<'_>, StoreError> {
+        if identity(&self.path) != Some(self.file) {
+            return Err(StoreError::Gone {
+                path: self.path.clone(),
+            });
+        }
         Ok(Change(self.connection.transaction()?))
+    }
+
+    /// Lists that were read from files when the configuration was last applied.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn file_lists(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.connection.prepare("SELECT name FROM file_lists")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn boot_id(&self) -> Result<Option<String>, StoreError> {
@@ -203,6 +250,12 @@ impl Store {
             detail: format!("{text:?}: {error}"),
         })
     }
+}
+
+/// Device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// A change that is being written. Dropped without [`Change::commit`], it never was.
@@ -263,6 +316,19 @@ impl Change<'_> {
             .prepare_cached("INSERT INTO guard (prefix) VALUES (?1)")?;
         for prefix in prefixes {
             put.execute([prefix.to_string()])?;
+        }
+        Ok(())
+    }
+
+    /// Writes which lists are read from files.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn write_file_lists(&self, names: &[String]) -> Result<(), StoreError> {
+        self.0.execute("DELETE FROM file_lists", [])?;
+        for name in names {
+            self.0
+                .execute("INSERT INTO file_lists (name) VALUES (?1)", [name])?;
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ CREATE TABLE entries (
     ends_wall INTEGER,
     PRIMARY KEY (action, prefix, list)
 ) WITHOUT ROWID;
+CREATE TABLE file_lists (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE guard (prefix TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL);
 INSERT INTO lists (id, name) VALUES (1, 'local');

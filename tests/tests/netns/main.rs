@@ -10,6 +10,7 @@ mod foreign;
 mod gaps;
 mod guard;
 mod hostile;
+mod losses;
 mod restart;
 mod tail;
 mod time;

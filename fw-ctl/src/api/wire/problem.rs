@@ -38,6 +38,14 @@ impl ProblemBody {
         }
     }
 
+    /// With something said before it.
+    pub fn prefixed(self, text: &str) -> Self {
+        Self {
+            message: format!("{text}{}", self.message),
+            ..self
+        }
+    }
+
     /// With what to do about it.
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self {

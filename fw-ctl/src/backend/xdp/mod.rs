@@ -152,12 +152,27 @@ impl Xdp {
         })
     }
 
-    /// Takes over the links of other ABI versions. Called before interfaces are attached.
+    /// Takes over the links of other ABI versions, and names every link as its interface is named
+    /// now. Called before interfaces are attached.
     ///
     /// # Errors
     /// [`PinsError`]
-    pub fn adopt_links(&self) -> Result<Vec<PathBuf>, PinsError> {
-        self.pins.adopt_links()
+    pub fn adopt_links(&self, interfaces: &[Link]) -> Result<Vec<PathBuf>, PinsError> {
+        let older = self.pins.adopt_links()?;
+        self.pins.rename_links(|pin| {
+            let link = sys::open_pin(pin).ok()?;
+            let (_, index) = sys::link_info(link.as_fd()).ok()?;
+            let interface = interfaces
+                .iter()
+                .find(|interface| interface.index == index)?;
+            Some(interface.name.clone())
+        })?;
+        Ok(older)
+    }
+
+    /// Whether filtering would go on without this process.
+    pub fn is_pinned(&self) -> bool {
+        self.pins.program().exists()
     }
 
     /// Puts the program on an interface, or goes on with what is pinned for it.

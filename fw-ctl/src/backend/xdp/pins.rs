@@ -5,6 +5,7 @@
 //! PIN_DIR/v1/NAME-new        a map of another shape that is being filled to take NAME's place
 //! PIN_DIR/v1/program         the program the links run
 //! PIN_DIR/v1/link-eth0       what holds the program on the interface
+//! PIN_DIR/v1/renamed-eth0    the same, for a moment, while links change their names
 //! ```
 //! `v1` is [`abi::VERSION`]: a controller with another ABI never reads these maps, but takes over
 //! the links, so that an upgrade leaves no gap.
@@ -22,6 +23,7 @@ use nix::{
 };
 
 const LINK: &str = "link-";
+const ASIDE: &str = "renamed-";
 
 /// The pin directory of this ABI.
 #[derive(Clone, Debug)]
@@ -140,6 +142,34 @@ impl Pins {
             }
         }
         Ok(others)
+    }
+
+    /// Gives each link the name that `name_of` has for it. Names may have been exchanged, so all
+    /// links step aside first; one that a kill left there is found by the next start.
+    ///
+    /// # Errors
+    /// [`PinsError::Io`]
+    pub fn rename_links(&self, name_of: impl Fn(&Path) -> Option<String>) -> Result<(), PinsError> {
+        for interface in self.links() {
+            let from = self.link(&interface);
+            if name_of(&from).is_some_and(|name| name != interface) {
+                let aside = self.directory().join(format!("{ASIDE}{interface}"));
+                fs::rename(&from, aside).map_err(|source| self.io(&from, source))?;
+            }
+        }
+        for from in entries(&self.directory()) {
+            let name = from
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            if name.starts_with(ASIDE)
+                && let Some(interface) = name_of(&from)
+            {
+                fs::rename(&from, self.link(&interface))
+                    .map_err(|source| self.io(&from, source))?;
+            }
+        }
+        Ok(())
     }
 
     /// The directories of every ABI version that is there.

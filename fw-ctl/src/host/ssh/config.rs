@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::host::files::read_regular;
+
 const FILE: &str = "/etc/ssh/sshd_config";
 const DIRECTORY: &str = "/etc/ssh/sshd_config.d";
 
@@ -26,8 +28,8 @@ pub(super) fn ports(problems: &mut Vec<String>) -> BTreeSet<u16> {
     }
     let mut texts = Vec::new();
     for file in files {
-        match fs::read(&file) {
-            Ok(bytes) => texts.push(String::from_utf8_lossy(&bytes).into_owned()),
+        match read_regular(&file) {
+            Ok(text) => texts.push(text),
             Err(error) => note(problems, &file, &error),
         }
     }

@@ -1,5 +1,7 @@
 //! IPv6 extension headers and fragments.
 
+use std::net::IpAddr;
+
 use fw_common::parse::protocol::{self, DESTINATION, HIP, MOBILITY, SHIM6};
 
 use super::Seed;
@@ -8,6 +10,15 @@ use crate::frames::{Frame, tcp::SYN};
 const NO_NEXT_HEADER: u8 = 59;
 
 pub const SEEDS: &[Seed] = &[
+    // Linux hands it to dual-stack sockets as if it were IPv4, and answers over IPv4.
+    Seed::new("from a v4-mapped address", |s| {
+        let IpAddr::V4(source) = s else {
+            unreachable!("a seed for IPv4 sources");
+        };
+        let frame = Frame::new().ip(source.to_ipv6_mapped().into());
+        frame.udp(40000, 53).bytes()
+    })
+    .v4(),
     Seed::new("hop-by-hop", |s| {
         let frame = Frame::new().ip(s).hop_by_hop();
         frame.tcp(40000, 22, SYN).bytes()

@@ -1,0 +1,61 @@
+//! Reading text files that somebody else names.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+/// A list of ten million prefixes fits.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// The text of a regular file. Bytes that are no UTF-8 are replaced. A pipe or a device, which
+/// could keep the reader waiting for ever or never end, is refused, and so is a file that is too
+/// large.
+///
+/// # Errors
+/// As [`std::fs::read`].
+pub fn read_regular(path: &Path) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    if found.len() > MAX_BYTES {
+        return Err(io::Error::other(format!(
+            "larger than {} MiB",
+            MAX_BYTES >> 20
+        )));
+    }
+    let mut bytes = Vec::new();
+    // Files of /proc have no length, and some no end.
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_and_what_could_hang_or_never_end_is_refused() {
+        let directory = TempDir::new().expect("a directory");
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"192.0.2.1 \xff").expect("written");
+        assert_eq!(read_regular(&file).expect("read"), "192.0.2.1 \u{fffd}");
+        let pipe = directory.path().join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
+        for path in [&pipe, Path::new("/dev/zero"), directory.path()] {
+            assert!(read_regular(path).is_err(), "{}", path.display());
+        }
+        assert!(read_regular(&directory.path().join("none")).is_err());
+    }
+}
