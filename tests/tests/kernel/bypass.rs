@@ -236,7 +236,6 @@ fn odd_sources_are_sources_like_any_other() -> Result<()> {
         IpAddr::V6(Ipv6Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)),
         IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)),
-        IpAddr::V6(Ipv4Addr::new(198, 51, 100, 7).to_ipv6_mapped()),
         IpAddr::V6(SERVER_V6),
     ];
     let mut kernel = Kernel::load()?;
