@@ -193,8 +193,8 @@ async fn fill_and_attach(owner: &mut Owner, links: Vec<Link>) -> Result<(), Fail
             "this kernel takes no multi-buffer program: large MTUs cannot be used"
         );
     }
-    owner.watch_over();
     owner.xdp.settle(&older)?;
+    owner.watch_over();
     Ok(())
 }
 

@@ -119,7 +119,7 @@ impl Draft {
         self.edits.is_empty() && self.new_list.is_none()
     }
 
-    /// Both, applied as one. Of two edits of one place, the second sees what the first left.
+    /// Both, applied as one. They touch different places.
     pub fn and(mut self, other: Self) -> Self {
         self.edits.extend(other.edits);
         self.new_list = self.new_list.or(other.new_list);

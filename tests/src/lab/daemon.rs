@@ -111,7 +111,12 @@ impl<'lab> Launch<'lab> {
             ("--pin-dir", lab.pins().to_owned()),
             ("-i", INTERFACE.into()),
         ];
+        let text = fs::read_to_string(lab.config()).unwrap_or_default();
         for (flag, value) in ours {
+            // A configuration that names its interfaces is not overruled.
+            if flag == "-i" && text.starts_with("interfaces") {
+                continue;
+            }
             if !self.arguments.iter().any(|argument| argument == flag) {
                 command.arg(flag).arg(value);
             }

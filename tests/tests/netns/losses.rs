@@ -123,6 +123,22 @@ fn database_that_is_gone_is_an_error_and_what_filters_goes_on() {
 }
 
 #[test]
+fn alarm_comes_with_what_is_wrong_and_goes_with_it() {
+    let lab = Lab::new();
+    let config = |text: &str| fs::write(lab.config(), text).expect("written");
+    config(&format!("interfaces = [\"{INTERFACE}\"]\n"));
+    let daemon = lab.daemon().start();
+    let state = || lab.json(&["status"])["state"].clone();
+    assert_eq!(state(), "ok", "a first start has nothing to complain of");
+    config(&format!("interfaces = [\"{INTERFACE}\", \"later0\"]\n"));
+    daemon.hup();
+    eventually("the alarm", || state() == "degraded");
+    lab.server.ip("link add later0 type veth peer name far0");
+    lab.server.ip("link set later0 up");
+    eventually("all is well", || state() == "ok");
+}
+
+#[test]
 fn interface_that_is_renamed_stays_protected_with_an_alarm() {
     let lab = Lab::new();
     let daemon = lab.daemon().start();
