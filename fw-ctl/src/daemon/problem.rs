@@ -74,6 +74,10 @@ impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let message = chain(&error);
         match error {
+            ApplyError::Full { table, .. } if table.starts_with("GUARD") => {
+                Self::new(Code::Full, message)
+                    .with_hint("nothing is blocked until the guard fits: guard wider prefixes")
+            }
             ApplyError::Full { .. } => Self::new(Code::Full, message)
                 .with_hint("nothing was changed; `[tables]` in the configuration sets the sizes"),
             ApplyError::Refused { .. } => Self::new(Code::Kernel, message),

@@ -75,3 +75,25 @@ fn list_that_is_no_text_or_not_there_is_refused() {
         .must(2);
     assert_eq!(lab.entries("blocks"), NOTHING);
 }
+
+#[test]
+fn file_without_a_list_takes_no_lists_place() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let import = |text: &str| {
+        let fw = Fw::new(&lab).input(text.to_owned());
+        fw.run(&["import", "-", "--list", "feed", "--replace", "--keep-going"])
+    };
+    import("203.0.113.7\n203.0.113.8\n").must(0);
+    for text in [
+        "",
+        "# nothing\n",
+        "<html>404 Not Found</html>\n",
+        "203.0.113.9\n<p>\n</p>\n",
+    ] {
+        import(text).must(2).saying("feed");
+        assert_eq!(lab.prefixes("feed").len(), 2, "{text:?}");
+    }
+    import("203.0.113.9\n<p>\n203.0.113.10\n").must(6);
+    assert!(lab.prefixes("feed").contains("203.0.113.9"));
+}
