@@ -75,16 +75,21 @@ impl Address {
         }
     }
 
-    /// A v4-mapped address (`::ffff:a.b.c.d`) is the IPv4 address it stands for: Linux delivers
-    /// such packets to dual-stack sockets, and answers over IPv4.
     #[inline(always)]
     const fn v6(bytes: [u8; 16]) -> Self {
-        if let [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] = bytes {
-            return Self::v4([a, b, c, d]);
-        }
         Self {
             family: Family::V6,
             bytes,
+        }
+    }
+
+    /// A v4-mapped address (`::ffff:a.b.c.d`) is the IPv4 address it stands for: Linux delivers
+    /// such packets to dual-stack sockets, and answers over IPv4.
+    #[inline(always)]
+    const fn canonical(self) -> Self {
+        match self.bytes {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Self::v4([a, b, c, d]),
+            _ => self,
         }
     }
 
@@ -209,7 +214,12 @@ fn read_frame(frame: &impl Frame, packet: &mut Packet) -> Kind {
     }
     let read = match ethertype {
         IPV4 => ipv4(frame, offset, packet),
-        IPV6 => ipv6(frame, offset, packet),
+        IPV6 => {
+            let read = ipv6(frame, offset, packet);
+            // Last, or the verifier would walk the extension headers once for each family.
+            packet.source = packet.source.canonical();
+            read
+        }
         _ => return Kind::NotIp,
     };
     match read {
