@@ -226,13 +226,7 @@ fn list_name<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ListName, D::E
 }
 
 fn action<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
-    let text = String::deserialize(from)?;
-    Action::ALL
-        .into_iter()
-        .find(|action| action.name() == text)
-        .ok_or_else(|| {
-            serde::de::Error::custom(format!("action {text:?} is neither block nor allow"))
-        })
+    parsed(String::deserialize(from)?)
 }
 
 fn prefixes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Prefix>, D::Error> {

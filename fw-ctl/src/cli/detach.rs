@@ -98,6 +98,11 @@ fn directly(args: &Args, context: &Context) -> Result<Changed> {
     }
     let pin_dir = &args.places.pin_dir;
     let interface = args.interface.as_deref();
+    // A daemon that answers elsewhere, or whose socket is lost, goes on with its maps.
+    let _lock = match pin_dir.exists() {
+        true => Some(pins::Pins::new(pin_dir).lock().map_err(ProblemBody::from)?),
+        false => None,
+    };
     let note = format!("no daemon runs: {} is cleared directly", pin_dir.display());
     context.output.note(note);
     let mut interfaces = match context.global.dry_run {

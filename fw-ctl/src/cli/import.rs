@@ -48,11 +48,7 @@ pub struct Args {
 
 /// Reads the name of an action.
 pub fn action_parser() -> impl TypedValueParser<Value = Action> {
-    PossibleValuesParser::new(Action::ALL.map(Action::name)).try_map(|name| {
-        let mut all = Action::ALL.into_iter();
-        all.find(|action| action.name() == name)
-            .ok_or("no such action")
-    })
+    PossibleValuesParser::new(Action::ALL.map(Action::name)).try_map(|name| name.parse::<Action>())
 }
 
 fn format_parser() -> impl TypedValueParser<Value = Format> {

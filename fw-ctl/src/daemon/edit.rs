@@ -13,7 +13,7 @@ use crate::{
     host::clock,
     policy::{
         change::{Change, Draft},
-        entry::{Action, Item, ListName},
+        entry::{Action, ActionError, Item, ListName},
         guard::{GuardSource, MAX_NAMED},
         time::Now,
     },
@@ -69,15 +69,10 @@ impl Owner {
             dry_run: replace.dry_run,
         };
         let list = list_name(name)?;
-        let action = Action::ALL
-            .into_iter()
-            .find(|action| action.name() == replace.action)
-            .ok_or_else(|| {
-                bad_input(format!(
-                    "action {:?} is neither block nor allow",
-                    replace.action
-                ))
-            })?;
+        let action = replace
+            .action
+            .parse()
+            .map_err(|error: ActionError| bad_input(error.to_string()))?;
         let file = self.file_of(&list);
         let changed = self.change(&replace.items, how, by, |items| Change::Replace {
             action,
@@ -124,7 +119,7 @@ impl Owner {
                 all.warnings.extend(warning);
                 prefixes.insert(prefix);
             }
-            let (items, refused) = self.read_items(puts, now, &mut all.warnings);
+            let (items, refused) = read_items(puts, now, &mut all.warnings);
             refuse(refused, puts.len())?;
             if let Some(item) = items.iter().find(|item| prefixes.contains(&item.prefix)) {
                 return Err(bad_input(format!(
@@ -143,7 +138,9 @@ impl Owner {
                 strict: false,
             };
             all = all.and(self.policy.prepare(removal, now)?);
-            all = all.and(self.policy.prepare(put, now)?);
+            let draft = self.policy.prepare(put, now)?;
+            refuse(refusals(&draft), puts.len())?;
+            all = all.and(draft);
         }
         self.finish(all, how, now, by)
     }
@@ -183,10 +180,7 @@ impl Owner {
                 changed.unchanged += 1;
             } else {
                 changed.added += 1;
-                let blocks = self.policy.table(Action::Block).iter();
-                let idle = blocks
-                    .filter(|(place, _)| prefix.covers(&place.prefix))
-                    .count();
+                let idle = self.policy.table(Action::Block).below(prefix).count();
                 if idle > 0 {
                     let text =
                         format!("{idle} blocks have no effect any more: {prefix} is guarded");
@@ -259,20 +253,20 @@ impl Owner {
     ) -> Result<Changed, Failure> {
         let now = clock::now();
         let mut warnings = Vec::new();
-        let (read, mut refused) = self.read_items(items, now, &mut warnings);
+        let (read, mut refused) = read_items(items, now, &mut warnings);
         // Positions among the items that were read lead back to positions among all.
         let unread: Vec<usize> = refused.iter().map(|refused| refused.index).collect();
         let positions: Vec<usize> = (0..items.len())
             .filter(|index| unread.binary_search(index).is_err())
             .collect();
         let mut draft = self.policy.prepare(change(read), now)?;
-        refused.extend(draft.refused.drain(..).map(|(index, prefix, refusal)| {
-            let failure = Failure::from(&refusal);
+        refused.extend(refusals(&draft).into_iter().map(|refused| {
             Refused {
-                prefix: prefix.to_string(),
-                index: positions.get(index).copied().unwrap_or(index),
-                code: failure.code,
-                message: failure.message,
+                index: positions
+                    .get(refused.index)
+                    .copied()
+                    .unwrap_or(refused.index),
+                ..refused
             }
         }));
         refused.sort_by_key(|refused| refused.index);
@@ -298,31 +292,44 @@ impl Owner {
         }
         Ok(changed)
     }
+}
 
-    fn read_items(
-        &self,
-        items: &[wire::PutItem],
-        now: Now,
-        warnings: &mut Vec<String>,
-    ) -> (Vec<Item>, Vec<Refused>) {
-        let mut read = Vec::with_capacity(items.len());
-        let mut refused = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            match read_item(item, now) {
-                Ok((item, warning)) => {
-                    read.push(item);
-                    warnings.extend(warning);
-                }
-                Err(failure) => refused.push(Refused {
-                    prefix: item.prefix.clone(),
-                    index,
-                    code: failure.code,
-                    message: failure.message,
-                }),
+fn read_items(
+    items: &[wire::PutItem],
+    now: Now,
+    warnings: &mut Vec<String>,
+) -> (Vec<Item>, Vec<Refused>) {
+    let mut read = Vec::with_capacity(items.len());
+    let mut refused = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        match read_item(item, now) {
+            Ok((item, warning)) => {
+                read.push(item);
+                warnings.extend(warning);
             }
+            Err(failure) => refused.push(Refused {
+                prefix: item.prefix.clone(),
+                index,
+                code: failure.code,
+                message: failure.message,
+            }),
         }
-        (read, refused)
     }
+    (read, refused)
+}
+
+/// What a draft refuses, by position among its items.
+fn refusals(draft: &Draft) -> Vec<Refused> {
+    let refused = draft.refused.iter().map(|(index, prefix, refusal)| {
+        let failure = Failure::from(refusal);
+        Refused {
+            prefix: prefix.to_string(),
+            index: *index,
+            code: failure.code,
+            message: failure.message,
+        }
+    });
+    refused.collect()
 }
 
 fn warned(changed: Result<Changed, Failure>, warning: Option<String>) -> Result<Changed, Failure> {

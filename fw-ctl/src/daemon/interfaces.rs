@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::wire::{self, Code, Event},
     backend::xdp::{
-        links::{Attached, LinkError, Mode},
+        links::{Attached, LinkError},
         load::chain,
     },
     host::{clock, links::Link},
@@ -37,7 +37,10 @@ impl Owner {
         let mut unprotected: Vec<String> = self
             .interface_reports()
             .into_iter()
-            .filter(|interface| !interface.attached || interface.detail.starts_with("renamed"))
+            .filter(|interface| {
+                let trouble = self.interfaces.get(&interface.name);
+                !interface.attached || trouble.is_some_and(Option::is_some)
+            })
             .map(|interface| format!("interface {}: {}", interface.name, interface.detail))
             .collect();
         if !self.xdp.is_pinned() {
@@ -97,6 +100,7 @@ impl Owner {
         };
         if let Some(attached) = self.xdp.attached(name) {
             if attached.index == link.index && attached.is_alive() {
+                self.interfaces.insert(name.to_owned(), None);
                 return Ok(());
             }
             self.xdp.forget(name);
@@ -181,20 +185,10 @@ impl From<LinkError> for Failure {
             LinkError::Foreign { interface, .. } => failure.with_hint(format!(
                 "it is not ours to remove; its owner may, or `ip link set dev {interface} xdp off` if no link holds it (`bpftool link`)"
             )),
-            LinkError::Attach { .. } => failure.with_hint(format!(
-                "`fw-ctl doctor` says what this host can do; mode {} works with every driver",
-                mode_name(Mode::Skb)
-            )),
+            LinkError::Attach { .. } => failure.with_hint(
+                "`fw-ctl doctor` says what this host can do; mode skb works with every driver",
+            ),
             LinkError::Pin { .. } => failure,
         }
-    }
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Auto => "auto",
-        Mode::Native => "native",
-        Mode::Skb => "skb",
-        Mode::Hw => "hw",
     }
 }

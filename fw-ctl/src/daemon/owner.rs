@@ -24,11 +24,8 @@ use crate::{
         guard::GuardSource,
         time::{Now, WallSecs},
     },
-    store::Store,
+    store::{self, Store, StoreError},
 };
-
-/// Who asked for a change, as recorded: `uid 0`, `expiry`, `configuration`.
-pub type By = String;
 
 /// Edits from which on a change leaves memory behind that is worth giving back.
 const LARGE: usize = 10_000;
@@ -95,12 +92,9 @@ impl Owner {
         }
         self.policy.apply(draft);
         let result = self.push(draft, now, by);
-        match &result {
-            Ok(()) => self.tell(now, by, &summary(draft)),
-            Err(failure) => {
-                self.policy.revert(draft);
-                tracing::warn!(by, error = %failure, "change refused");
-            }
+        if let Err(failure) = &result {
+            self.policy.revert(draft);
+            tracing::warn!(by, error = %failure, "change refused");
         }
         self.untidy |= draft.edits.len() > LARGE;
         result
@@ -117,16 +111,31 @@ impl Owner {
             *plan.of(action) = plan::diff(rows);
         }
         let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
+        self.keep(&checked, now, by, &summary(draft), |change| {
+            change.write(draft, now)
+        })
+    }
+
+    /// Writes to the store and to the kernel, or to neither.
+    fn keep(
+        &mut self,
+        plan: &CheckedPlan,
+        now: Now,
+        by: &str,
+        detail: &str,
+        write: impl FnOnce(&store::Change<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), Failure> {
         let change = self.store.begin()?;
-        change.write(draft, now)?;
-        change.record(now, by, &summary(draft))?;
-        self.xdp.tables.apply(&checked)?;
+        write(&change)?;
+        change.record(now, by, detail)?;
+        self.xdp.tables.apply(plan)?;
         // Killed between these two lines, the next start makes the kernel equal to the store
         // again: the old policy, whole.
         if let Err(error) = change.commit() {
-            self.xdp.tables.revert(&checked)?;
+            self.xdp.tables.revert(plan)?;
             return Err(error.into());
         }
+        self.tell(now, by, detail);
         Ok(())
     }
 
@@ -155,16 +164,9 @@ impl Owner {
         let checked = self.plan_guard()?;
         let added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
         let detail = format!("guard: {} added prefixes", added.len());
-        let change = self.store.begin()?;
-        change.write_guard(&added)?;
-        change.record(now, by, &detail)?;
-        self.xdp.tables.apply(&checked)?;
-        if let Err(error) = change.commit() {
-            self.xdp.tables.revert(&checked)?;
-            return Err(error.into());
-        }
-        self.tell(now, by, &detail);
-        Ok(())
+        self.keep(&checked, now, by, &detail, |change| {
+            change.write_guard(&added)
+        })
     }
 
     /// Makes the kernel's guard equal to the policy's. If it cannot, the policy's stands: no block

@@ -12,7 +12,7 @@ use crate::{
     backend::xdp::load::chain,
     config::{Config, ConfigError, ListFile},
     duration::Ttl,
-    host::{Discovered, clock, files::read_regular, links},
+    host::{clock, files::read_regular, links},
     listfile::{self, Format},
     policy::{
         change::{Change, Draft},
@@ -130,9 +130,6 @@ impl Owner {
         self.configure()?;
         self.xdp.announce()?;
         self.take_configured();
-        if !self.config.guard.discover {
-            self.take_in(Discovered::default());
-        }
         self.push_guard()?;
         self.configured()
     }
@@ -159,16 +156,26 @@ impl Owner {
     /// Lists that were files until the configuration stopped naming them are emptied: nobody would
     /// look after their entries any more.
     fn forget_lists(&mut self) -> Result<(), Failure> {
-        let names: Vec<String> = self
+        let mut names: Vec<String> = self
             .config
             .lists
             .iter()
             .map(|list| list.name.to_string())
             .collect();
-        for before in self.store.file_lists()? {
-            if !names.contains(&before) {
-                self.flush(&before, "configuration")?;
+        let mut before = self.store.file_lists()?;
+        for gone in before.iter().filter(|name| !names.contains(name)) {
+            // A list that never had an entry does not exist.
+            if gone
+                .parse()
+                .is_ok_and(|name| self.policy.list_id(&name).is_some())
+            {
+                self.flush(gone, "configuration")?;
             }
+        }
+        names.sort_unstable();
+        before.sort_unstable();
+        if names == before {
+            return Ok(());
         }
         let change = self.store.begin()?;
         change.write_file_lists(&names)?;

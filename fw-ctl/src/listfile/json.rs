@@ -109,9 +109,8 @@ fn item(raw: &str, shape: Shape) -> Result<Item<'_>, String> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn action(name: &str) -> Result<Action, String> {
-    let mut all = Action::ALL.into_iter();
-    all.find(|action| action.name() == name)
-        .ok_or_else(|| "an action is `block` or `allow`".into())
+    name.parse()
+        .map_err(|_| "an action is `block` or `allow`".into())
 }
 
 /// One line of Spamhaus' JSON: a prefix, or what the file says of itself.

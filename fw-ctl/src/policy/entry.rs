@@ -28,6 +28,20 @@ impl Action {
     }
 }
 
+/// A text that is no action.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("action {0:?} is neither block nor allow")]
+pub struct ActionError(String);
+
+impl FromStr for Action {
+    type Err = ActionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let action = Self::ALL.into_iter().find(|action| action.name() == text);
+        action.ok_or_else(|| ActionError(text.to_owned()))
+    }
+}
+
 /// Number of a list in the kernel's entries; it stays with the list's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListId(pub u16);

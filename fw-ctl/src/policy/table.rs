@@ -91,7 +91,7 @@ impl Table {
     }
 
     /// Entries of this prefix and of those below it.
-    fn below(&self, prefix: Prefix) -> impl Iterator<Item = (Place, &Entry)> {
+    pub fn below(&self, prefix: Prefix) -> impl Iterator<Item = (Place, &Entry)> {
         let first = Place {
             prefix,
             list: ListId(0),

@@ -148,10 +148,7 @@ impl Store {
         )?;
         let mut rows = entries.query([])?;
         while let Some(row) = rows.next()? {
-            let action = match row.get_ref(0)?.as_str().unwrap_or_default() {
-                "allow" => Action::Allow,
-                _ => Action::Block,
-            };
+            let action: Action = self.parsed(row.get_ref(0)?.as_str().unwrap_or_default())?;
             let place = Place {
                 prefix: self.parsed(row.get_ref(1)?.as_str().unwrap_or_default())?,
                 list: ListId(row.get(2)?),

@@ -2,7 +2,10 @@
 //! database, an interface that changes its name.
 
 use std::{
-    fs, thread,
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixStream,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -151,6 +154,9 @@ fn interface_that_is_renamed_stays_protected_with_an_alarm() {
             .contains("other0")
     });
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+    ip(&format!("link set other0 name {INTERFACE}"));
+    eventually("all is well", || lab.json(&["status"])["state"] == "ok");
+    ip(&format!("link set {INTERFACE} name other0"));
     daemon.term();
     ip(&format!("link set other0 name {INTERFACE}"));
     let _daemon = lab.daemon().start();
@@ -195,4 +201,47 @@ fn sighup_with_no_interface_that_exists_changes_nothing() {
     daemon.hup();
     thread::sleep(Duration::from_millis(500));
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+}
+
+#[test]
+fn batch_with_a_guarded_block_is_refused_whole() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let batch = |block: &str| {
+        let body =
+            format!("{{\"block\":[{{\"prefix\":\"203.0.113.7\"}},{{\"prefix\":\"{block}\"}}]}}");
+        let mut socket = UnixStream::connect(lab.socket()).expect("the daemon answers");
+        let head = "POST /api/v1/batch HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let length = body.len();
+        write!(
+            socket,
+            "{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .expect("it reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("it answers");
+        answer
+    };
+    let refused = batch(&V4.server.to_string());
+    assert!(
+        refused.starts_with("HTTP/1.1 422") && refused.contains("guard_refused"),
+        "{refused}"
+    );
+    assert!(lab.prefixes("blocks").is_empty(), "nothing of it is done");
+    assert!(batch("203.0.113.8").starts_with("HTTP/1.1 200"));
+    assert_eq!(lab.prefixes("blocks").len(), 2);
+}
+
+#[test]
+fn detach_that_cannot_find_the_socket_spares_a_living_daemon() {
+    let lab = Lab::new();
+    let daemon = lab.daemon().start();
+    lab.fw(&["block", V4.block]).must(0);
+    let lost = lab.directory().join("lost").display().to_string();
+    let detach = ["--socket", &*lost, "detach", "--yes"];
+    Fw::new(&lab).inside(&detach).must(10);
+    assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+    daemon.kill_9();
+    Fw::new(&lab).inside(&detach).must(0);
+    assert!(lab.arrives(V4.blocked));
 }
