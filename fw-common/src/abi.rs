@@ -4,18 +4,24 @@
 //! [`VERSION`] when a name, a layout, a flag or the meaning of a field changes: maps are pinned
 //! under it, so a new controller never reads an old program's memory.
 
-use core::net::IpAddr;
+mod maps;
 
 use crate::{
     prefix::Prefix,
     reason::{Family, Outcome, Reason},
+    scan::Thresholds,
 };
 
-/// Version of everything in this module; it names the pin directory (`v1`).
-pub const VERSION: u32 = 1;
+pub use maps::*;
+
+/// Version of everything in this module; it names the pin directory (`v2`).
+pub const VERSION: u32 = 2;
 
 /// A [`Entry::deadline`] that never passes.
 pub const NEVER: u32 = u32::MAX;
+
+/// Number of the list `auto`, whose entries the program writes itself.
+pub const AUTO_LIST: u16 = 2;
 
 /// `BPF_F_NO_PREALLOC`: elements are allocated when they are inserted, so a large capacity costs
 /// memory only when it is used. The kernel demands it of LPM tries.
@@ -51,8 +57,8 @@ pub struct Entry {
     /// Length of the prefix. A trie answers with the longest prefix that covers what it is asked
     /// for; this says which one it was.
     pub length: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// [`Entry::OBSERVED`] or 0.
+    pub flags: u8,
     /// Packets decided by this entry, added atomically by the program.
     pub packets: u64,
     /// Their bytes, from the Ethernet header on.
@@ -60,20 +66,23 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// In `flags`: what this entry would drop passes and is counted as observed.
+    pub const OBSERVED: u8 = 1;
+
     /// The entry of a prefix, without traffic.
     pub const fn new(prefix: Prefix, list: u16, deadline: u32) -> Self {
         Self {
             deadline,
             list,
             length: prefix.length(),
-            reserved: 0,
+            flags: 0,
             packets: 0,
             bytes: 0,
         }
     }
 }
 
-/// Runtime switches, in the one element of `CONFIG`. Read by the program when it drops.
+/// Runtime switches, in the one element of `CONFIG`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
@@ -84,8 +93,103 @@ pub struct Config {
     pub sample_until: u32,
     /// Samples a second and CPU at most.
     pub samples_per_sec: u32,
+    /// [`Config::SCAN_OFF`], [`Config::SCAN_OBSERVE`] or [`Config::SCAN_ENFORCE`].
+    pub scan: u32,
+    /// Blocks the program may have written in all, to be compared with `TAKEN`.
+    pub granted: u64,
+    /// Random, so that nobody can choose a slot.
+    pub seed: u64,
+    /// When a source has crossed.
+    pub thresholds: Thresholds,
+    /// Seconds a first block lasts.
+    pub ttl: u32,
+    /// Points a port of [`PortWord::bait`] counts.
+    pub bait: u16,
+    /// Ports this host's own connections come from, both ends included.
+    pub ephemeral: [u16; 2],
+    /// Bits of an IPv6 address that make one source.
+    pub v6_prefix: u16,
     /// Zero.
     pub reserved: u32,
+}
+
+impl Config {
+    /// Nothing is counted.
+    pub const SCAN_OFF: u32 = 0;
+    /// Who crosses is reported, and what would be dropped is counted.
+    pub const SCAN_OBSERVE: u32 = 1;
+    /// Who crosses is blocked.
+    pub const SCAN_ENFORCE: u32 = 2;
+}
+
+/// 64 ports of one protocol: port `p` is bit `p % 64` of word `p / 64`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortWord {
+    /// Somebody listens, or has just stopped.
+    pub served: u64,
+    /// Nobody listens, and nobody has any business there.
+    pub bait: u64,
+}
+
+/// The one element of the per-CPU array `SCANNER`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scanner {
+    /// Second of boot time that `used` belongs to.
+    pub second: u32,
+    /// Events of crossings without a block in that second.
+    pub used: u32,
+    /// Sources that crossed.
+    pub crossings: u64,
+    /// Of these, left alone because nothing was granted, or the table was full.
+    pub capped: u64,
+    /// Of those, not told because the second was full.
+    pub limited: u64,
+    /// Not told because the ring was full.
+    pub lost: u64,
+}
+
+/// A source that crossed, in the ring buffer `SCANS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanEvent {
+    /// `CLOCK_BOOTTIME` in nanoseconds.
+    pub time_ns: u64,
+    /// As [`DropEvent::source`].
+    pub source: [u8; 16],
+    /// As `source`.
+    pub destination: [u8; 16],
+    /// Ports that were counted, hashed to a bit each.
+    pub ports: [u64; 2],
+    /// Destinations that were counted, hashed to a bit each.
+    pub hosts: u32,
+    /// Interface the crossing packet came in on.
+    pub ifindex: u32,
+    /// Deadline of the block; 0 where none was written.
+    pub deadline: u32,
+    /// Score of the window in points.
+    pub points: u16,
+    /// Score of the slow window in points.
+    pub slow: u16,
+    /// The last ports that were counted, oldest first; 0 where there are fewer.
+    pub recent: [u16; 5],
+    /// The port that crossed. The last of `recent`, unless it was known and its host was new.
+    pub port: u16,
+    /// [`Family`] as a number.
+    pub family: u8,
+    /// IANA protocol number of the crossing packet.
+    pub protocol: u8,
+    /// What was seen: bits of [`crate::scan::Kind`].
+    pub kinds: u8,
+    /// 1: observe mode, the packet passed.
+    pub observed: u8,
+    /// Bits of the source that were blocked.
+    pub prefix_length: u8,
+    /// [`crate::scan::Trigger`] as a number.
+    pub trigger: u8,
+    /// Zero.
+    pub reserved: [u8; 2],
 }
 
 /// Element of the per-CPU array `COUNTERS`, at [`Outcome::index`].
@@ -186,161 +290,16 @@ impl Probe {
 
 const _: () = {
     assert!(size_of::<Entry>() == 24);
-    assert!(size_of::<Config>() == 16);
+    assert!(size_of::<Config>() == 64);
+    assert!(size_of::<PortWord>() == 16);
+    assert!(size_of::<Scanner>() == 40);
+    assert!(size_of::<ScanEvent>() == 96);
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<Sampler>() == 24);
     assert!(size_of::<DropEvent>() == 64);
     // The kernel takes at most 32 bytes of metadata, in multiples of four (255 since Linux 6.10).
     assert!(size_of::<Probe>() == 16);
 };
-
-/// Kernel map type, numbered as in `enum bpf_map_type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum MapKind {
-    /// `BPF_MAP_TYPE_HASH`
-    Hash = 1,
-    /// `BPF_MAP_TYPE_ARRAY`
-    Array = 2,
-    /// `BPF_MAP_TYPE_PERCPU_ARRAY`
-    PerCpuArray = 6,
-    /// `BPF_MAP_TYPE_LPM_TRIE`
-    LpmTrie = 11,
-    /// `BPF_MAP_TYPE_RINGBUF`
-    RingBuf = 27,
-}
-
-/// A map's name and shape. A pinned map of another shape is never used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MapSpec {
-    /// Symbol in the object, and file name of the pin.
-    pub name: &'static str,
-    /// Kernel type.
-    pub kind: MapKind,
-    /// Bytes of a key.
-    pub key_size: u32,
-    /// Bytes of a value; of one CPU's where there is one each.
-    pub value_size: u32,
-    /// Elements, or bytes of a ring, unless configured.
-    pub capacity: u32,
-    /// Creation flags.
-    pub flags: u32,
-}
-
-const fn table(name: &'static str, kind: MapKind, key: usize, value: usize, cap: u32) -> MapSpec {
-    MapSpec {
-        name,
-        kind,
-        key_size: key as u32,
-        value_size: value as u32,
-        capacity: cap,
-        flags: NO_PREALLOC,
-    }
-}
-
-const fn array(name: &'static str, kind: MapKind, value: usize, cap: u32) -> MapSpec {
-    MapSpec {
-        name,
-        kind,
-        key_size: 4,
-        value_size: value as u32,
-        capacity: cap,
-        flags: 0,
-    }
-}
-
-const TRIE_KEY_V4: usize = 4 + size_of::<TrieV4>();
-const TRIE_KEY_V6: usize = 4 + size_of::<TrieV6>();
-const ENTRY: usize = size_of::<Entry>();
-
-/// Guarded prefixes: value is the number of a guard source, for people who dump the map.
-pub const GUARD_V4: MapSpec = table("GUARD_V4", MapKind::LpmTrie, TRIE_KEY_V4, 4, 4096);
-/// See [`GUARD_V4`].
-pub const GUARD_V6: MapSpec = table("GUARD_V6", MapKind::LpmTrie, TRIE_KEY_V6, 4, 4096);
-/// Allowed prefixes shorter than a host.
-pub const ALLOW_V4: MapSpec = table("ALLOW_V4", MapKind::LpmTrie, TRIE_KEY_V4, ENTRY, 1 << 16);
-/// See [`ALLOW_V4`].
-pub const ALLOW_V6: MapSpec = table("ALLOW_V6", MapKind::LpmTrie, TRIE_KEY_V6, ENTRY, 1 << 16);
-/// Allowed hosts.
-pub const ALLOW_HOST_V4: MapSpec = table("ALLOW_HOST_V4", MapKind::Hash, 4, ENTRY, 1 << 16);
-/// See [`ALLOW_HOST_V4`].
-pub const ALLOW_HOST_V6: MapSpec = table("ALLOW_HOST_V6", MapKind::Hash, 16, ENTRY, 1 << 16);
-/// Blocked prefixes shorter than a host.
-pub const BLOCK_V4: MapSpec = table("BLOCK_V4", MapKind::LpmTrie, TRIE_KEY_V4, ENTRY, 1 << 18);
-/// See [`BLOCK_V4`].
-pub const BLOCK_V6: MapSpec = table("BLOCK_V6", MapKind::LpmTrie, TRIE_KEY_V6, ENTRY, 1 << 18);
-/// Blocked hosts.
-pub const BLOCK_HOST_V4: MapSpec = table("BLOCK_HOST_V4", MapKind::Hash, 4, ENTRY, 1 << 20);
-/// See [`BLOCK_HOST_V4`].
-pub const BLOCK_HOST_V6: MapSpec = table("BLOCK_HOST_V6", MapKind::Hash, 16, ENTRY, 1 << 18);
-/// [`Config`].
-pub const CONFIG: MapSpec = array("CONFIG", MapKind::Array, size_of::<Config>(), 1);
-/// [`Counter`]s.
-pub const COUNTERS: MapSpec = array(
-    "COUNTERS",
-    MapKind::PerCpuArray,
-    size_of::<Counter>(),
-    Outcome::COUNT as u32,
-);
-/// [`Sampler`].
-pub const SAMPLER: MapSpec = array("SAMPLER", MapKind::PerCpuArray, size_of::<Sampler>(), 1);
-/// [`DropEvent`]s.
-pub const EVENTS: MapSpec = MapSpec {
-    name: "EVENTS",
-    kind: MapKind::RingBuf,
-    key_size: 0,
-    value_size: 0,
-    capacity: 1 << 18,
-    flags: 0,
-};
-
-/// Every pinned map.
-pub const MAPS: [MapSpec; 14] = [
-    GUARD_V4,
-    GUARD_V6,
-    ALLOW_V4,
-    ALLOW_V6,
-    ALLOW_HOST_V4,
-    ALLOW_HOST_V6,
-    BLOCK_V4,
-    BLOCK_V6,
-    BLOCK_HOST_V4,
-    BLOCK_HOST_V6,
-    CONFIG,
-    COUNTERS,
-    SAMPLER,
-    EVENTS,
-];
-
-/// The bytes an LPM trie is asked with: prefix length, address, and for IPv4 the padding of
-/// [`TrieV4`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrieKey {
-    /// Of an IPv4 prefix.
-    V4([u8; TRIE_KEY_V4]),
-    /// Of an IPv6 prefix.
-    V6([u8; TRIE_KEY_V6]),
-}
-
-impl From<Prefix> for TrieKey {
-    fn from(prefix: Prefix) -> Self {
-        let length = u32::from(prefix.length()).to_ne_bytes();
-        match prefix.address() {
-            IpAddr::V4(address) => {
-                let mut key = [0; TRIE_KEY_V4];
-                key[..4].copy_from_slice(&length);
-                key[4..8].copy_from_slice(&address.octets());
-                Self::V4(key)
-            }
-            IpAddr::V6(address) => {
-                let mut key = [0; TRIE_KEY_V6];
-                key[..4].copy_from_slice(&length);
-                key[4..].copy_from_slice(&address.octets());
-                Self::V6(key)
-            }
-        }
-    }
-}
 
 impl Probe {
     /// The answer's outcome, if the program wrote one this build understands.

@@ -2,8 +2,10 @@
 //!
 //! - [`abi`]: version, map names, capacities, key and value layouts
 //! - [`prefix`]: an IPv4 or IPv6 network
+//! - [`near`]: whether anything is listed near an address
 //! - [`parse`]: a frame's headers, read through the [`parse::Frame`] trait
 //! - [`reason`]: every outcome a packet can have, and how outcomes are counted
+//! - [`scan`]: what counts as a probe, and when a source has scanned
 //! - [`verdict`]: [`verdict::decide`], the one place that orders the decisions
 //!
 //! Everything here is pure `core` code: the same source is compiled into the kernel program, runs
@@ -15,11 +17,13 @@
 #![no_std]
 
 pub mod abi;
+pub mod near;
 pub mod parse;
 #[cfg(feature = "user")]
 mod pod;
 pub mod prefix;
 pub mod reason;
+pub mod scan;
 pub mod verdict;
 
 pub use prefix::Prefix;

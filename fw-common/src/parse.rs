@@ -139,6 +139,8 @@ pub enum Transport {
     Unknown,
     /// A TCP header.
     Tcp,
+    /// The ports of a TCP header in a first fragment that ends before the flags.
+    TcpCut,
     /// A UDP header.
     Udp,
     /// ICMP or ICMPv6, by the packet's protocol.
@@ -189,8 +191,15 @@ impl Packet {
 #[inline(always)]
 pub fn parse(frame: &impl Frame) -> Packet {
     let mut packet = Packet::EMPTY;
-    packet.kind = read_frame(frame, &mut packet);
+    parse_into(frame, &mut packet);
     packet
+}
+
+/// As [`parse`], into memory that the caller has.
+#[inline(always)]
+pub fn parse_into(frame: &impl Frame, packet: &mut Packet) {
+    *packet = Packet::EMPTY;
+    packet.kind = read_frame(frame, packet);
 }
 
 #[inline(always)]
@@ -247,7 +256,7 @@ fn ipv4(frame: &impl Frame, start: usize, packet: &mut Packet) -> Option<()> {
     let header = usize::from(version_ihl & 0x0f) * 4;
     let fragment_offset = u16::from_be_bytes([fragment_high, fragment_low]) & 0x1fff;
     if header >= 20 && fragment_offset == 0 {
-        transport(frame, start + header, packet);
+        transport(frame, start + header, fragment_high & 0x20 != 0, packet);
     }
     Some(())
 }
@@ -263,6 +272,7 @@ fn ipv6(frame: &impl Frame, start: usize, packet: &mut Packet) -> Option<()> {
     packet.protocol = protocol;
 
     let mut offset = start + 40;
+    let mut more_fragments = false;
     for _ in 0..MAX_EXTENSIONS {
         if !is_extension(protocol) {
             break;
@@ -272,6 +282,7 @@ fn ipv6(frame: &impl Frame, start: usize, packet: &mut Packet) -> Option<()> {
             None => return Some(()),
         };
         let fragment_offset = u16::from_be_bytes([fragment_high, fragment_low]) & 0xfff8;
+        more_fragments |= protocol == protocol::FRAGMENT && fragment_low & 1 != 0;
         let later_fragment = protocol == protocol::FRAGMENT && fragment_offset != 0;
         offset += match protocol {
             protocol::FRAGMENT => 8,
@@ -284,7 +295,7 @@ fn ipv6(frame: &impl Frame, start: usize, packet: &mut Packet) -> Option<()> {
             return Some(());
         }
     }
-    transport(frame, offset, packet);
+    transport(frame, offset, more_fragments, packet);
     Some(())
 }
 
@@ -305,15 +316,20 @@ fn is_extension(protocol: u8) -> bool {
 
 /// Fills in what follows the IP headers; a header that is cut off stays unknown.
 #[inline(always)]
-fn transport(frame: &impl Frame, offset: usize, packet: &mut Packet) {
+fn transport(frame: &impl Frame, offset: usize, more_fragments: bool, packet: &mut Packet) {
     match packet.protocol {
-        protocol::TCP => {
-            if let (Some(ports), Some([flags])) = (frame.read(offset), frame.read(offset + 13)) {
+        protocol::TCP => match (frame.read(offset), frame.read(offset + 13)) {
+            (Some(ports), Some([flags])) => {
                 packet.transport = Transport::Tcp;
                 packet.tcp_flags = flags;
                 set_ports(packet, ports);
             }
-        }
+            (Some(ports), None) if more_fragments => {
+                packet.transport = Transport::TcpCut;
+                set_ports(packet, ports);
+            }
+            _ => {}
+        },
         protocol::UDP => {
             if let (Some(ports), Some([_, _])) = (frame.read(offset), frame.read(offset + 6)) {
                 packet.transport = Transport::Udp;

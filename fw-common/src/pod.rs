@@ -4,7 +4,10 @@
     reason = "`Pod` is an unsafe trait; this file is where it is implemented"
 )]
 
-use crate::abi::{Config, Counter, DropEvent, Entry, Probe, Sampler};
+use crate::{
+    abi::{Config, Counter, DropEvent, Entry, PortWord, Probe, Sampler, ScanEvent, Scanner},
+    scan::Slot,
+};
 
 macro_rules! pod {
     ($($layout:ty),+) => {
@@ -16,4 +19,6 @@ macro_rules! pod {
     };
 }
 
-pod!(Config, Counter, DropEvent, Entry, Probe, Sampler);
+pod!(
+    Config, Counter, DropEvent, Entry, PortWord, Probe, Sampler, ScanEvent, Scanner, Slot
+);

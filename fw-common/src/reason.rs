@@ -21,11 +21,13 @@ pub enum Reason {
     Tags = 6,
     /// Nothing names the source: passes.
     Default = 7,
+    /// The packet that made its source cross the threshold of the scan detector: dropped.
+    Scan = 8,
 }
 
 impl Reason {
     /// In the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotIp,
         Self::Unreadable,
         Self::Link,
@@ -34,6 +36,7 @@ impl Reason {
         Self::Block,
         Self::Tags,
         Self::Default,
+        Self::Scan,
     ];
 
     /// The reason with this number.
@@ -44,7 +47,7 @@ impl Reason {
     /// Whether the packet is dropped (in observe mode: would be).
     #[inline(always)]
     pub const fn drops(self) -> bool {
-        matches!(self, Self::Block | Self::Tags)
+        matches!(self, Self::Block | Self::Tags | Self::Scan)
     }
 
     /// As printed.
@@ -58,6 +61,7 @@ impl Reason {
             Self::Block => "block",
             Self::Tags => "tags",
             Self::Default => "default",
+            Self::Scan => "scan",
         }
     }
 }
@@ -152,6 +156,30 @@ mod tests {
             assert_eq!(outcome.index() as usize, position, "{outcome:?}");
         }
         assert_eq!(Outcome::all().count(), Outcome::COUNT);
+    }
+
+    #[test]
+    fn every_reason_and_family_has_a_name_of_its_own() {
+        for (position, reason) in Reason::ALL.iter().enumerate() {
+            let others = &Reason::ALL[..position];
+            assert!(others.iter().all(|other| other.name() != reason.name()));
+        }
+        for (position, family) in Family::ALL.iter().enumerate() {
+            let others = &Family::ALL[..position];
+            assert!(others.iter().all(|other| other.name() != family.name()));
+        }
+    }
+
+    #[test]
+    fn an_observed_drop_is_told_from_a_drop_and_from_a_pass() {
+        for outcome in Outcome::all() {
+            let action = match (outcome.reason, outcome.observed) {
+                (Reason::Block | Reason::Tags | Reason::Scan, true) => "observe",
+                (Reason::Block | Reason::Tags | Reason::Scan, false) => "drop",
+                _ => "pass",
+            };
+            assert_eq!(outcome.action(), action, "{outcome:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::{
     parse::{Address, Kind, Packet, Transport, protocol},
     reason::{Family, Reason},
+    scan,
 };
 
 /// What the tables say of a source address. Entries whose deadline has passed are not found.
@@ -17,6 +18,9 @@ pub trait Tables {
     fn allowed(&self, source: &Address) -> Option<Self::Entry>;
     /// The entry that blocks the source.
     fn blocked(&self, source: &Address) -> Option<Self::Entry>;
+    /// Counts a packet that is neither guarded nor allowed nor blocked as a probe, unless its port
+    /// is served. If its source thereby crosses the threshold: the entry that blocks it from now on.
+    fn crossed(&self, packet: &Packet, kind: scan::Kind) -> Option<Self::Entry>;
 }
 
 /// A verdict and what it stands on.
@@ -62,6 +66,12 @@ fn judge<T: Tables>(packet: &Packet, tables: &T) -> (Reason, Option<T::Entry>) {
     let blocked = tables.blocked(&packet.source);
     if blocked.is_some() {
         return (Reason::Block, blocked);
+    }
+    if let Some(kind) = scan::kind(packet) {
+        let crossed = tables.crossed(packet, kind);
+        if crossed.is_some() {
+            return (Reason::Scan, crossed);
+        }
     }
     (Reason::Default, None)
 }

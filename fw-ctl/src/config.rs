@@ -1,19 +1,25 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
+mod scan;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     fs, io,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use fw_common::{Prefix, abi};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     backend::xdp::links::Mode,
+    detect::settings::Settings,
     policy::{
         entry::{Action, ListName},
         guard::MAX_NAMED,
+        refusal::Refusal,
     },
 };
 
@@ -27,12 +33,15 @@ pub struct Config {
     /// Interfaces to protect.
     pub interfaces: Vec<String>,
     /// How to attach.
-    #[serde(deserialize_with = "mode")]
+    #[serde(deserialize_with = "text")]
     pub mode: Mode,
     /// Count what would be dropped, drop nothing.
     pub observe: bool,
     /// Who can never be dropped.
     pub guard: Guard,
+    /// What makes a scan, and what follows from it.
+    #[serde(deserialize_with = "scan::Table::deserialize")]
+    pub scan: Settings,
     /// Who may use the socket.
     pub api: Api,
     /// Sizes of the kernel's tables.
@@ -47,7 +56,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Guard {
     /// Prefixes to guard.
-    #[serde(deserialize_with = "prefixes")]
+    #[serde(deserialize_with = "texts")]
     pub prefixes: Vec<Prefix>,
     /// Also own addresses, gateways, resolvers and live SSH peers.
     pub discover: bool,
@@ -96,7 +105,7 @@ pub struct ListFile {
     #[serde(deserialize_with = "list_name")]
     pub name: ListName,
     /// What its entries do.
-    #[serde(deserialize_with = "action")]
+    #[serde(deserialize_with = "text")]
     pub action: Action,
     /// The file.
     pub path: PathBuf,
@@ -148,8 +157,15 @@ impl Config {
 
     /// Reads a text. The error names line and column.
     fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| located(text, &error))?;
-        let mut names = std::collections::BTreeSet::new();
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let place = error.span().map(|span| span.start);
+            located(text, place, error.message())
+        })?;
+        config.scan.validate().map_err(|error| {
+            let place = scan::place(text, error.key);
+            located(text, place, &error.to_string())
+        })?;
+        let mut names = BTreeSet::new();
         for list in &config.lists {
             if list.name == ListName::local() || !names.insert(&list.name) {
                 return Err(format!("two lists cannot both be {}", list.name));
@@ -192,18 +208,17 @@ impl Config {
 }
 
 /// What is wrong in one line, with the place in front.
-fn located(text: &str, error: &toml::de::Error) -> String {
-    let before = error
-        .span()
-        .and_then(|span| text.get(..span.start))
+fn located(text: &str, place: Option<usize>, message: &str) -> String {
+    let before = place
+        .and_then(|start| text.get(..start))
         .unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    let message = error.message().replace('\n', " ");
+    let message = message.replace('\n', " ");
     format!("line {line}, column {column}: {message}")
 }
 
-impl std::str::FromStr for Mode {
+impl FromStr for Mode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -217,100 +232,30 @@ impl std::str::FromStr for Mode {
     }
 }
 
-fn mode<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Mode, D::Error> {
-    parsed(String::deserialize(from)?)
+fn list_name<'de, D: Deserializer<'de>>(from: D) -> Result<ListName, D::Error> {
+    let name: ListName = text(from)?;
+    match name == ListName::auto() {
+        true => Err(D::Error::custom(Refusal::Detectors)),
+        false => Ok(name),
+    }
 }
 
-fn list_name<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ListName, D::Error> {
-    parsed(String::deserialize(from)?)
+/// A value that is written as text.
+fn text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
-fn action<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Action, D::Error> {
-    parsed(String::deserialize(from)?)
-}
-
-fn prefixes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Prefix>, D::Error> {
+/// Values that are written as texts; the error says which one it is about.
+fn texts<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<Vec<T>, D::Error> {
+    let parsed = |text: String| {
+        text.parse()
+            .map_err(|error| D::Error::custom(format!("{text:?}: {error}")))
+    };
     Vec::<String>::deserialize(from)?
         .into_iter()
-        .map(|text| {
-            text.parse::<Prefix>()
-                .map_err(|error| serde::de::Error::custom(format!("{text:?}: {error}")))
-        })
+        .map(parsed)
         .collect()
 }
 
-fn parsed<T: std::str::FromStr, E: serde::de::Error>(text: String) -> Result<T, E>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(E::custom)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_whole_file_is_read() {
-        let config = Config::parse(
-            r#"
-            interfaces = ["eth0", "eth1"]
-            mode = "skb"
-            observe = true
-            [guard]
-            prefixes = ["10.0.0.7/24"]
-            discover = false
-            [api]
-            group = "wheel"
-            [tables]
-            blocks = 1000
-            [[list]]
-            name = "partners"
-            action = "allow"
-            path = "/etc/fw-ctl/partners.txt"
-            "#,
-        )
-        .expect("a good file");
-        assert_eq!(config.interfaces, ["eth0", "eth1"]);
-        assert_eq!((config.mode, config.observe), (Mode::Skb, true));
-        assert_eq!(config.guard.prefixes[0].to_string(), "10.0.0.0/24");
-        assert!(!config.guard.discover);
-        assert_eq!(config.capacities()["BLOCK_HOST_V6"], 1000);
-        assert!(!config.capacities().contains_key("ALLOW_V4"));
-        assert_eq!(config.lists[0].action, Action::Allow);
-    }
-
-    #[test]
-    fn without_a_file_the_defaults_protect() {
-        let config = Config::parse("").expect("an empty file");
-        assert_eq!(config, Config::default());
-        assert!(config.guard.discover && !config.observe);
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_line() {
-        for (text, parts) in [
-            ("interfces = []", ["line 1", "interfces"]),
-            ("\n[guard]\nprefixes = [\"10.0.0\"]", ["line 3", "10.0.0"]),
-            ("mode = \"fast\"", ["line 1", "fast"]),
-            (
-                "[[list]]\nname = \"a b\"\naction = \"block\"\npath = \"x\"",
-                ["line 2", "list name"],
-            ),
-            (
-                "[[list]]\nname = \"x\"\naction = \"drop\"\npath = \"x\"",
-                ["line 3", "drop"],
-            ),
-            (
-                "[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"",
-                ["two lists", "local"],
-            ),
-            ("[tables]\nblocks = 0", ["0 entries", "nothing"]),
-        ] {
-            let error = Config::parse(text).expect_err(text);
-            for part in parts {
-                assert!(error.contains(part), "{text}: {error}");
-            }
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! - [`backend`]: what is true, and the only code that changes it
 //! - [`store`]: what survives a restart
 //! - [`host`]: what this machine is: clocks, interfaces, addresses, sessions
+//! - [`detect`]: what the kernel's reports of scans mean (pure)
 //! - [`daemon`]: the one task that owns the policy
 //! - [`api`]: REST over a Unix socket
 //! - [`cli`]: one file a verb; a client of the API
@@ -17,6 +18,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod detect;
 pub mod duration;
 pub mod host;
 pub mod listfile;

@@ -1,4 +1,4 @@
-//! Counters.
+//! Counters, and what else several CPUs change at once.
 
 use core::ptr::NonNull;
 

@@ -17,10 +17,14 @@
 
 mod count;
 mod frame;
+mod lock;
 mod maps;
 mod probe;
 mod sample;
+mod scan;
 mod tables;
+
+use core::ptr::NonNull;
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_DROP, XDP_PASS},
@@ -29,7 +33,7 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::info;
 use fw_common::{
-    abi,
+    abi::{self, Entry},
     parse::{self, Packet},
     reason::Outcome,
     verdict,
@@ -56,41 +60,59 @@ pub fn fwctl_linear(context: XdpContext) -> u32 {
 /// what the kernel side reads there.
 #[xdp]
 pub fn fwctl_announce(context: XdpContext) -> u32 {
-    let config = maps::config();
-    info!(
-        &context,
-        "abi {} observe {} sample_until {} samples_per_sec {}",
-        abi::VERSION,
-        config.observe,
-        config.sample_until,
-        config.samples_per_sec
-    );
+    if let Some(config) = maps::config() {
+        info!(
+            &context,
+            "abi {} observe {} sample_until {} samples_per_sec {} scan {}",
+            abi::VERSION,
+            config.observe,
+            config.sample_until,
+            config.samples_per_sec,
+            config.scan
+        );
+    }
     XDP_PASS
 }
 
 #[inline(always)]
 fn filter<const FRAGS: bool>(context: &XdpContext) -> u32 {
+    // Not on the stack: a packet in memory is unknown to the verifier, which otherwise would walk
+    // what follows once for every way of reading it.
+    let Some(packet) = maps::packet() else {
+        return XDP_PASS;
+    };
     let frame = Linear::new(context);
+    let mut length = frame.length();
     if FRAGS {
-        let buffers = Buffers::new(context);
-        let length = buffers.length();
-        if length > frame.length() {
-            return judge(context, &parse::parse(&buffers), length);
-        }
+        length = Buffers::new(context).length();
     }
-    judge(context, &parse::parse(&frame), frame.length())
+    if length > frame.length() {
+        parse::parse_into(&Buffers::new(context), packet);
+    } else {
+        parse::parse_into(&frame, packet);
+    }
+    maps::forget(packet);
+    judge(context, packet, length)
 }
 
 #[inline(always)]
 fn judge(context: &XdpContext, packet: &Packet, length: u64) -> u32 {
-    let decision = verdict::decide(packet, &KernelTables);
+    let question = probe::question(context);
+    let tables = KernelTables {
+        context,
+        asked: question.is_some(),
+        near: tables::near(&packet.source),
+    };
+    let decision = verdict::decide(packet, &tables);
     let drops = decision.reason.drops();
     let outcome = Outcome {
         reason: decision.reason,
         family: decision.family,
-        observed: drops && maps::config().observe != 0,
+        observed: drops && is_observed(decision.entry),
     };
-    if !probe::answer(context, outcome, decision.entry) {
+    if let Some(question) = question {
+        probe::answer(question, outcome, decision.entry);
+    } else {
         count::outcome(outcome, length);
         if let Some(entry) = decision.entry {
             count::entry(entry, length);
@@ -104,6 +126,12 @@ fn judge(context: &XdpContext, packet: &Packet, length: u64) -> u32 {
     } else {
         XDP_PASS
     }
+}
+
+/// Whether a drop is only counted: all are, or this entry's.
+#[inline(always)]
+fn is_observed(entry: Option<NonNull<Entry>>) -> bool {
+    maps::config().is_some_and(|config| config.observe != 0) || entry.is_some_and(tables::observed)
 }
 
 #[cfg(target_arch = "bpf")]

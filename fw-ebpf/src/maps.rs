@@ -5,12 +5,21 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use fw_common::abi::{
-    self, Config, Counter, DropEvent, Entry, HostV4, HostV6, Sampler, TrieV4, TrieV6,
+use fw_common::{
+    abi::{
+        self, Config, Counter, DropEvent, Entry, HostV4, HostV6, PortWord, Sampler, ScanEvent,
+        Scanner, TrieV4, TrieV6,
+    },
+    parse::Packet,
+    scan::{Claim, Slot},
 };
 
 const fn capacity(spec: &abi::MapSpec) -> usize {
     spec.capacity as usize
+}
+
+const fn flags(spec: &abi::MapSpec) -> usize {
+    spec.flags as usize
 }
 
 const NO_PREALLOC: usize = abi::NO_PREALLOC as usize;
@@ -48,19 +57,63 @@ pub static SAMPLER: PerCpuArray<Sampler, { capacity(&abi::SAMPLER) }> = PerCpuAr
 #[btf_map]
 pub static EVENTS: RingBuf<DropEvent, { capacity(&abi::EVENTS) }> = RingBuf::new();
 
-/// The runtime switches. An array's element always exists; its absence would mean: drop as told,
-/// sample nothing.
+#[btf_map]
+pub static SCAN: Array<Slot, { capacity(&abi::SCAN) }, { flags(&abi::SCAN) }> = Array::new();
+#[btf_map]
+pub static CLAIMS: Array<[Claim; abi::SLOTS as usize], { capacity(&abi::CLAIMS) }> = Array::new();
+#[btf_map]
+pub static NEAR: Array<u64, { capacity(&abi::NEAR) }, { flags(&abi::NEAR) }> = Array::new();
+#[btf_map]
+pub static SCANNER: PerCpuArray<Scanner, { capacity(&abi::SCANNER) }> = PerCpuArray::new();
+#[btf_map]
+pub static TAKEN: Array<u64, { capacity(&abi::TAKEN) }> = Array::new();
+#[btf_map]
+pub static PORTS: Array<PortWord, { capacity(&abi::PORTS) }> = Array::new();
+#[btf_map]
+pub static OWN: HashMap<HostV6, u32, { capacity(&abi::OWN) }, NO_PREALLOC> = HashMap::new();
+#[btf_map]
+pub static SCANS: RingBuf<ScanEvent, { capacity(&abi::SCANS) }> = RingBuf::new();
+
+/// This CPU's packet. Not pinned: it holds nothing from one packet to the next.
+#[btf_map]
+pub static PACKET: PerCpuArray<Packet, 1> = PerCpuArray::new();
+
+/// Where the packet at hand is read into.
 #[inline(always)]
-pub fn config() -> Config {
-    match CONFIG.get(0) {
-        Some(config) => *config,
-        None => Config {
-            observe: 0,
-            sample_until: 0,
-            samples_per_sec: 0,
-            reserved: 0,
-        },
+pub fn packet() -> Option<&'static mut Packet> {
+    let packet = PACKET.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own element, and one program runs on a CPU at a time. It is written before
+    // it is read; zeroes, as the kernel made it, are a packet too.
+    Some(unsafe { &mut *packet })
+}
+
+/// Lets the compiler forget what it knows of the packet. Otherwise it makes a copy of what follows
+/// for every way of reading one, and the verifier walks them all.
+#[inline(always)]
+pub fn forget(packet: &mut Packet) {
+    // SAFETY: moves a register onto itself; to the compiler, it may have written the packet.
+    #[cfg(target_arch = "bpf")]
+    unsafe {
+        core::arch::asm!("{packet} = {packet}", packet = in(reg) packet, options(nostack));
     }
+    #[cfg(not(target_arch = "bpf"))]
+    let _ = packet;
+}
+
+/// The runtime switches. An array's element always exists; its absence would mean: drop as told,
+/// sample nothing, watch nobody.
+#[inline(always)]
+pub fn config() -> Option<&'static Config> {
+    CONFIG.get(0)
+}
+
+/// Who holds a slot. `slot` is one of `scan::slot_of`.
+#[inline(always)]
+pub fn claim(slot: u32) -> Option<&'static mut Claim> {
+    let claims = CLAIMS.get_ptr_mut(0)?.cast::<Claim>();
+    // SAFETY: below the number of claims, which the verifier checks. Two CPUs may write at once:
+    // each writes a byte, and either's is as good.
+    Some(unsafe { &mut *claims.add((slot & (abi::SLOTS - 1)) as usize) })
 }
 
 /// Seconds of `CLOCK_BOOTTIME`, the unit of deadlines.
@@ -74,4 +127,12 @@ pub fn boot_seconds() -> u32 {
 pub fn boot_nanoseconds() -> u64 {
     // SAFETY: the helper takes no arguments and has no preconditions (Linux 5.8).
     unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_boot_ns() }
+}
+
+/// Seconds of `CLOCK_MONOTONIC`, as of the last tick: a tenth of the price, for windows.
+#[inline(always)]
+pub fn coarse_seconds() -> u32 {
+    // SAFETY: the helper takes no arguments and has no preconditions (Linux 5.11).
+    let nanoseconds = unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns() };
+    (nanoseconds / 1_000_000_000) as u32
 }

@@ -8,21 +8,26 @@ use fw_common::{
     reason::Outcome,
 };
 
-/// Writes the answer if the frame carries a question, and says whether it did.
+/// The question that the frame carries, if it does.
 #[inline(always)]
-pub fn answer(context: &XdpContext, outcome: Outcome, entry: Option<NonNull<Entry>>) -> bool {
+pub fn question(context: &XdpContext) -> Option<NonNull<Probe>> {
     let meta = context.metadata();
     if meta + size_of::<Probe>() > context.metadata_end() {
-        return false;
+        return None;
     }
-    let probe = meta as *mut Probe;
+    let probe = NonNull::new(meta as *mut Probe)?;
     // SAFETY: the metadata area has the bytes of a `Probe`, by the comparison above, and starts
-    // at a multiple of four, as the kernel demands (`xdp_metalen_invalid`). An entry is a live
-    // map value.
+    // at a multiple of four, as the kernel demands (`xdp_metalen_invalid`).
+    let magic = unsafe { (*probe.as_ptr()).magic };
+    (magic == Probe::QUESTION).then_some(probe)
+}
+
+/// Writes the answer over the question.
+#[inline(always)]
+pub fn answer(probe: NonNull<Probe>, outcome: Outcome, entry: Option<NonNull<Entry>>) {
+    let probe = probe.as_ptr();
+    // SAFETY: as in `question`. An entry is a live map value.
     unsafe {
-        if (*probe).magic != Probe::QUESTION {
-            return false;
-        }
         (*probe).magic = Probe::ANSWER;
         (*probe).reason = outcome.reason as u8;
         (*probe).family = outcome.family as u8;
@@ -31,5 +36,4 @@ pub fn answer(context: &XdpContext, outcome: Outcome, entry: Option<NonNull<Entr
         (*probe).list = entry.map_or(0, |entry| (*entry.as_ptr()).list);
         (*probe).deadline = entry.map_or(0, |entry| (*entry.as_ptr()).deadline);
     }
-    true
 }

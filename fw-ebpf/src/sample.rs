@@ -20,7 +20,9 @@ pub fn drop(
     entry: Option<NonNull<Entry>>,
     length: u64,
 ) {
-    let config = maps::config();
+    let Some(config) = maps::config() else {
+        return;
+    };
     if config.sample_until == 0 {
         return;
     }
@@ -30,7 +32,7 @@ pub fn drop(
     };
     // SAFETY: non-null, and this CPU's own element.
     let sampler = unsafe { &mut *sampler };
-    if !admit(sampler, &config, (now / 1_000_000_000) as u32) {
+    if !admit(sampler, config, (now / 1_000_000_000) as u32) {
         return;
     }
     let Some(mut slot) = EVENTS.reserve(0) else {

@@ -121,6 +121,56 @@ fn a_header_that_is_cut_off_is_unknown() {
     }
 }
 
+/// `nmap -f` sends the first eight bytes of TCP, and the flags in the next fragment.
+#[test]
+fn a_first_fragment_that_ends_between_ports_and_flags_is_cut() {
+    for length in 0..=PORTS.len() {
+        let payload = &PORTS[..length];
+        let chain = |low| [&[TCP, 0, 0, low, 0, 0, 0, 0], payload].concat();
+        let options = [&[TCP, 0, 0, 0, 0, 0, 0, 0], payload].concat();
+        let first = [&[DESTINATION, 0, 0, 1, 0, 0, 0, 0], &*options].concat();
+        for (frame, more) in [
+            (ipv4(5, 0x2000, TCP, payload), true),
+            (ipv4(15, 0x2000, TCP, payload), true),
+            // Do not fragment, and the reserved bit.
+            (ipv4(5, 0xc000, TCP, payload), false),
+            (ipv4(5, 0, TCP, payload), false),
+            (ipv6(FRAGMENT, &chain(1)), true),
+            (ipv6(FRAGMENT, &first), true),
+            // Reserved bits, and the last fragment of one.
+            (ipv6(FRAGMENT, &chain(6)), false),
+            (ipv6(FRAGMENT, &chain(0)), false),
+            (ipv6(TCP, payload), false),
+        ] {
+            let packet = read(&frame);
+            let expected = match (length, more) {
+                (14, _) => Transport::Tcp,
+                (4..14, true) => Transport::TcpCut,
+                _ => Transport::Unknown,
+            };
+            assert_eq!(packet.transport, expected, "{length} bytes in {frame:02x?}");
+            assert_eq!(has_ports(&packet), expected != Transport::Unknown);
+            assert_eq!(packet.tcp_flags != 0, expected == Transport::Tcp);
+        }
+    }
+}
+
+#[test]
+fn later_fragments_and_other_protocols_are_not_cut() {
+    let short = &PORTS[..8];
+    for offset in [1, 2, 0x1fff] {
+        let packet = read(&ipv4(5, 0x2000 | offset, TCP, short));
+        assert_eq!(packet.transport, Transport::Unknown);
+    }
+    let later = [&[TCP, 0, 0, 8 | 1, 0, 0, 0, 0], short].concat();
+    assert_eq!(read(&ipv6(FRAGMENT, &later)).transport, Transport::Unknown);
+    for protocol in [UDP, ICMP, 33, 132, 136] {
+        let packet = read(&ipv4(5, 0x2000, protocol, &PORTS[..6]));
+        assert_ne!(packet.transport, Transport::TcpCut);
+        assert!(!has_ports(&packet));
+    }
+}
+
 #[test]
 fn type_and_code_of_icmp_stand_for_a_port() {
     let packet = read(&ipv6(ICMPV6, &[135, 7]));
@@ -316,8 +366,15 @@ proptest! {
                 Kind::Unreadable => {}
                 _ => prop_assert_eq!((cut.kind, cut.source), (whole.kind, whole.source)),
             }
-            if cut.transport != Transport::Unknown {
-                prop_assert_eq!(cut, whole);
+            match cut.transport {
+                Transport::Unknown => {}
+                // Ports are all that is left of TCP.
+                Transport::TcpCut => {
+                    let ports = |packet: &Packet| (packet.source_port, packet.destination_port);
+                    prop_assert_eq!(ports(&cut), ports(&whole));
+                    prop_assert!(matches!(whole.transport, Transport::Tcp | Transport::TcpCut));
+                }
+                _ => prop_assert_eq!(cut, whole),
             }
         }
     }

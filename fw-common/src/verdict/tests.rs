@@ -1,6 +1,9 @@
 extern crate std;
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::{
+    cell::Cell,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use proptest::prelude::*;
 
@@ -16,12 +19,19 @@ struct Listed {
     guard: bool,
     allow: Option<u8>,
     block: Option<u8>,
+    cross: Option<u8>,
 }
 
-const BLOCKED: Listed = Listed {
+const UNLISTED: Listed = Listed {
     guard: false,
     allow: None,
+    block: None,
+    cross: None,
+};
+
+const BLOCKED: Listed = Listed {
     block: Some(9),
+    ..UNLISTED
 };
 
 impl Tables for Listed {
@@ -37,6 +47,35 @@ impl Tables for Listed {
 
     fn blocked(&self, _source: &Address) -> Option<u8> {
         self.block
+    }
+
+    fn crossed(&self, _packet: &Packet, _kind: scan::Kind) -> Option<u8> {
+        self.cross
+    }
+}
+
+/// Lists nobody, and remembers what it was asked about probes.
+#[derive(Default)]
+struct Counting(Cell<Option<scan::Kind>>);
+
+impl Tables for Counting {
+    type Entry = u8;
+
+    fn guarded(&self, _source: &Address) -> bool {
+        false
+    }
+
+    fn allowed(&self, _source: &Address) -> Option<u8> {
+        None
+    }
+
+    fn blocked(&self, _source: &Address) -> Option<u8> {
+        None
+    }
+
+    fn crossed(&self, _packet: &Packet, kind: scan::Kind) -> Option<u8> {
+        assert_eq!(self.0.replace(Some(kind)), None, "asked twice");
+        None
     }
 }
 
@@ -78,21 +117,21 @@ fn icmpv6(kind: u8, code: u8, hop_limit: u8) -> Packet {
 }
 
 #[test]
-fn guard_beats_allow_beats_block() {
-    for (guard, allow, block, reason, entry) in [
-        (false, None, None, Reason::Default, None),
-        (false, None, Some(9), Reason::Block, Some(9)),
-        (false, Some(5), None, Reason::Allow, Some(5)),
-        (false, Some(5), Some(9), Reason::Allow, Some(5)),
-        (true, None, None, Reason::Guard, None),
-        (true, None, Some(9), Reason::Guard, None),
-        (true, Some(5), None, Reason::Guard, None),
-        (true, Some(5), Some(9), Reason::Guard, None),
-    ] {
+fn guard_beats_allow_beats_block_beats_a_crossing() {
+    for listed in 0..16 {
+        let entry = |bit: u8, entry| (listed >> bit & 1 == 1).then_some(entry);
         let tables = Listed {
-            guard,
-            allow,
-            block,
+            guard: listed & 8 != 0,
+            allow: entry(2, 5),
+            block: entry(1, 9),
+            cross: entry(0, 7),
+        };
+        let (reason, entry) = match listed {
+            8..=15 => (Reason::Guard, None),
+            4..=7 => (Reason::Allow, Some(5)),
+            2..=3 => (Reason::Block, Some(9)),
+            1 => (Reason::Scan, Some(7)),
+            _ => (Reason::Default, None),
         };
         for (source, family) in [(V4, Family::V4), (V6, Family::V6)] {
             let expected = Decision {
@@ -103,6 +142,63 @@ fn guard_beats_allow_beats_block() {
             assert_eq!(decide(&packet(source), &tables), expected, "{tables:?}");
         }
     }
+}
+
+#[test]
+fn what_is_no_probe_is_not_asked_about() {
+    const FIN: u8 = 1;
+    const SYN: u8 = 2;
+    const RST: u8 = 4;
+    const ACK: u8 = 16;
+    let tcp = |tcp_flags| Packet {
+        tcp_flags,
+        ..packet(V4)
+    };
+    let other = |transport| Packet {
+        transport,
+        ..packet(V4)
+    };
+    for (packet, expected) in [
+        (tcp(SYN), Some(scan::Kind::Syn)),
+        (tcp(0), Some(scan::Kind::Flags)),
+        (tcp(FIN), Some(scan::Kind::Flags)),
+        (tcp(FIN | ACK), Some(scan::Kind::Fin)),
+        (udp(V6, (40000, 53)), Some(scan::Kind::Udp)),
+        (other(Transport::TcpCut), Some(scan::Kind::Flags)),
+        (tcp(SYN | ACK), None),
+        (tcp(RST), None),
+        (tcp(RST | ACK), None),
+        (tcp(ACK), None),
+        (other(Transport::Icmp), None),
+        (other(Transport::Unknown), None),
+        (icmpv6(128, 0, 64), None),
+        // They keep the link.
+        (udp(V4, (67, 68)), None),
+        (udp(V6, (547, 546)), None),
+    ] {
+        let tables = Counting::default();
+        let decision = decide(&packet, &tables);
+        assert_eq!(tables.0.get(), expected, "{packet:?}");
+        assert_eq!(decision.entry, None);
+        assert!(!decision.reason.drops());
+    }
+}
+
+#[test]
+fn a_crossing_never_costs_the_link_its_traffic() {
+    let crossing = Listed {
+        cross: Some(7),
+        ..UNLISTED
+    };
+    for link in [
+        udp(V4, (67, 68)),
+        udp(V6, (547, 546)),
+        icmpv6(135, 0, 255),
+        icmpv6(143, 0, 1),
+    ] {
+        assert_eq!(decide(&link, &crossing).reason, Reason::Link);
+    }
+    assert_eq!(decide(&udp(V4, (67, 69)), &crossing).reason, Reason::Scan);
 }
 
 #[test]
@@ -135,9 +231,9 @@ fn a_frame_without_a_source_asks_no_table() {
 }
 
 #[test]
-fn too_many_tags_and_blocks_drop_and_nothing_else_does() {
+fn too_many_tags_blocks_and_crossings_drop_and_nothing_else_does() {
     for reason in Reason::ALL {
-        let drops = reason == Reason::Tags || reason == Reason::Block;
+        let drops = [Reason::Tags, Reason::Block, Reason::Scan].contains(&reason);
         assert_eq!(reason.drops(), drops, "{reason:?}");
     }
 }
@@ -233,6 +329,7 @@ fn any_packet() -> impl Strategy<Value = Packet> {
     let transport = prop_oneof![
         Just(Transport::Unknown),
         Just(Transport::Tcp),
+        Just(Transport::TcpCut),
         Just(Transport::Udp),
         Just(Transport::Icmp),
     ];
@@ -248,25 +345,30 @@ fn any_packet() -> impl Strategy<Value = Packet> {
     };
     let hop_limit = prop_oneof![Just(1_u8), Just(255), any::<u8>()];
     let protocol = prop_oneof![Just(protocol::ICMPV6), any::<u8>()];
-    (source, kind, transport, port(), port(), hop_limit, protocol).prop_map(
-        |(source, kind, transport, source_port, destination_port, hop_limit, protocol)| Packet {
+    let flags = any::<u8>();
+    let numbers = (hop_limit, protocol, flags);
+    (source, kind, transport, port(), port(), numbers).prop_map(
+        |(source, kind, transport, source_port, destination_port, numbers)| Packet {
             kind,
             transport,
+            hop_limit: numbers.0,
+            protocol: numbers.1,
+            tcp_flags: numbers.2,
             source_port,
             destination_port,
-            hop_limit,
-            protocol,
             ..packet(source)
         },
     )
 }
 
 fn any_tables() -> impl Strategy<Value = Listed> {
-    let fields = (any::<bool>(), any::<Option<u8>>(), any::<Option<u8>>());
-    fields.prop_map(|(guard, allow, block)| Listed {
+    let entry = any::<Option<u8>>;
+    let fields = (any::<bool>(), entry(), entry(), entry());
+    fields.prop_map(|(guard, allow, block, cross)| Listed {
         guard,
         allow,
         block,
+        cross,
     })
 }
 
@@ -280,19 +382,20 @@ proptest! {
     }
 
     #[test]
-    fn an_ip_packet_is_dropped_only_if_blocked(packet in any_packet(), tables in any_tables()) {
+    fn an_ip_packet_is_dropped_only_by_a_block_or_a_crossing(
+        packet in any_packet(), tables in any_tables()
+    ) {
         let decision = decide(&packet, &tables);
         if packet.kind == Kind::Ip && decision.reason.drops() {
             prop_assert!(!tables.guard && tables.allow.is_none());
-            prop_assert_eq!(decision.entry, tables.block);
-            prop_assert!(tables.block.is_some());
+            prop_assert!(decision.entry.is_some());
+            prop_assert_eq!(decision.entry, tables.block.or(tables.cross));
         }
     }
 
     #[test]
     fn link_traffic_passes_whatever_the_tables_say(packet in any_packet(), tables in any_tables()) {
-        let bare = Listed { guard: false, allow: None, block: None };
-        if decide(&packet, &bare).reason == Reason::Link {
+        if decide(&packet, &UNLISTED).reason == Reason::Link {
             prop_assert_eq!(decide(&packet, &tables).reason, Reason::Link);
         }
     }

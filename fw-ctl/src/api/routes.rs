@@ -14,7 +14,9 @@ use serde::Deserialize;
 use super::{
     Peer, events,
     reply::{self, Body, Reply},
-    wire::{self, Changed, Check, Code, Guarded, Items, ProblemBody, Status, Version, Why},
+    wire::{
+        self, Changed, Check, Code, Guarded, Items, ProblemBody, ScanStatus, Status, Version, Why,
+    },
 };
 use crate::{
     daemon::{handle::Handle, report::Filter},
@@ -40,6 +42,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/check", get(check))
         .route("/why", get(why))
         .route("/events", get(events::stream))
+        .route("/scan", get(scan).patch(change_scan).delete(reset_scan))
         .route("/detach", post(detach))
         .route("/version", get(version));
     Router::new()
@@ -231,6 +234,29 @@ async fn check(State(handle): State<Handle>, query: Asked<AskCheck>) -> Reply<Ch
 async fn why(State(handle): State<Handle>, query: Asked<wire::WhyQuery>) -> Reply<Why> {
     let query = asked(query)?;
     handle.call(move |owner| owner.why(&query)).await.map(Json)
+}
+
+async fn scan(State(handle): State<Handle>) -> Reply<ScanStatus> {
+    handle.call(|owner| owner.scan_status()).await.map(Json)
+}
+
+async fn change_scan(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(change): Body<wire::ScanChange>,
+) -> Reply<ScanStatus> {
+    let job = handle.call(move |owner| owner.scan_change(&change, &peer.name()));
+    job.await.map(Json)
+}
+
+async fn reset_scan(
+    State(handle): State<Handle>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    query: Asked<wire::ScanReset>,
+) -> Reply<ScanStatus> {
+    let wire::ScanReset { dry_run } = asked(query)?;
+    let job = handle.call(move |owner| owner.scan_reset(dry_run, &peer.name()));
+    job.await.map(Json)
 }
 
 #[derive(Deserialize)]

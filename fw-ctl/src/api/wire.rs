@@ -6,13 +6,20 @@
 mod event;
 mod policy;
 mod problem;
+mod scan;
 mod status;
 mod verdict;
 
-pub use event::{DropSample, Event};
+pub use event::{DropSample, Event, EventKind, EventsQuery};
 pub use policy::{
     Batch, Changed, Entry, GuardPut, Guarded, Items, List, Put, PutItem, Refused, Replace,
 };
 pub use problem::{Code, Problem, ProblemBody};
+#[cfg(test)]
+pub(crate) use scan::tests as scan_examples;
+pub use scan::{
+    RollUp, ScanBlocks, ScanChange, ScanEvent, ScanReset, ScanServed, ScanSource, ScanStatus,
+    ScanTotals, Unroll,
+};
 pub use status::{Interface, Program, Samples, Status, Table, Total, Version};
 pub use verdict::{Check, Layer, ProbePacket, Why, WhyQuery};

@@ -65,6 +65,7 @@ pub const fn in_words(reason: Reason) -> &'static str {
         Reason::Block => "the source is blocked, and neither guarded nor allowed",
         Reason::Tags => "the frame has more VLAN tags than are read",
         Reason::Default => "nothing names the source",
+        Reason::Scan => "the source crossed the threshold of the scan detector",
     }
 }
 

@@ -56,6 +56,11 @@ impl Client {
         self.exchange(Method::PUT, path, Some(serde_json::to_vec(body)?))
     }
 
+    /// Asks for something to be changed in part.
+    pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.exchange(Method::PATCH, path, Some(serde_json::to_vec(body)?))
+    }
+
     /// Asks for something to be removed.
     pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.exchange(Method::DELETE, path, None)
@@ -75,15 +80,16 @@ impl Client {
         })
     }
 
-    /// Calls `each` with every event, and `note` with what else is said, until the daemon ends,
-    /// `each` fails or Ctrl-C is pressed.
+    /// Calls `each` with every event that is streamed at the path, and `note` with what else is
+    /// said, until the daemon ends, `each` fails or Ctrl-C is pressed.
     pub fn events(
         &self,
+        path: &str,
         mut each: impl FnMut(&str) -> Result<()>,
         note: impl Fn(&str),
     ) -> Result<()> {
         let stream = async {
-            let mut body = self.send(Method::GET, "/events", None).await?.into_body();
+            let mut body = self.send(Method::GET, path, None).await?.into_body();
             let mut lines = Lines::default();
             // A daemon that is killed ends the stream in the middle, one that ends closes it.
             while let Some(Ok(frame)) = body.frame().await {

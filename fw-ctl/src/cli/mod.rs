@@ -17,6 +17,7 @@ pub mod import;
 pub mod list;
 pub mod output;
 pub mod run;
+pub mod scan;
 pub mod status;
 pub mod tail;
 pub mod why;
@@ -153,9 +154,12 @@ pub enum Verb {
     /// Show or change who can never be dropped
     #[command(after_help = "Example:\n  fw-ctl guard add 198.51.100.9")]
     Guard(guard::Args),
-    /// Print drops and changes as they happen, until Ctrl-C
-    #[command(after_help = "Example:\n  fw-ctl tail --json")]
-    Tail,
+    /// Show or change the scan detector
+    #[command(after_help = "Example:\n  fw-ctl scan --json")]
+    Scan(scan::Args),
+    /// Print drops, scans and changes as they happen, until Ctrl-C
+    #[command(after_help = "Example:\n  fw-ctl tail --scans --json")]
+    Tail(tail::Args),
     /// Take everything of ours off this host; works without the daemon
     #[command(after_help = "Example:\n  fw-ctl detach --yes")]
     Detach(detach::Args),
@@ -221,7 +225,8 @@ impl Verb {
             Self::Export(args) => export::run(&args, context),
             Self::Flush(args) => flush::run(&args, context),
             Self::Guard(args) => guard::run(&args, context),
-            Self::Tail => tail::run(context),
+            Self::Scan(args) => scan::run(&args, context),
+            Self::Tail(args) => tail::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

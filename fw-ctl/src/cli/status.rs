@@ -59,6 +59,7 @@ fn head(status: &Status, output: &Output) -> String {
         "program  {} (id {}, tag {}, ABI {}), {frames}\n",
         program.name, program.id, program.tag, status.abi
     );
+    text += &format!("scan     {}\n", escape(&status.scan));
     text += &format!("mirror   {}\n", escape(&status.mirror));
     text += &format!("guard    {} prefixes\n", status.guard);
     let samples = &status.samples;
@@ -181,6 +182,7 @@ mod tests {
                 })
                 .into(),
             guard: 12,
+            scan: "observe".into(),
             mirror: "none".into(),
             samples: Samples::default(),
         }
@@ -194,6 +196,7 @@ mod tests {
             "fw-ctl 0.1.0: degraded, process 42 since 1970-01-01T00:00:00Z",
             "alarm: eth1 is away",
             "program  fwctl_frags (id 7, tag 0123456789abcdef, ABI 1), multi-buffer frames",
+            "scan     observe",
             "guard    12 prefixes",
             "eth0       2      native  the driver runs it",
             "local  3       1",

@@ -1,4 +1,4 @@
-//! `tail`: drops and changes as they happen.
+//! `tail`: drops, scans and changes as they happen.
 
 use std::{
     io::{self, ErrorKind},
@@ -9,15 +9,31 @@ use anyhow::Result;
 
 use crate::{
     api::wire::{DropSample, Event},
-    cli::{Context, output::escape},
+    cli::{
+        Context,
+        output::{Output, escape},
+        scan::event,
+    },
 };
 
+/// What `tail` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only what the scan detector does, as it stands in its log
+    #[arg(long)]
+    scans: bool,
+}
+
 /// `fw-ctl tail`
-pub fn run(context: &Context) -> Result<u8> {
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let path = match args.scans {
+        true => "/events?only=scans",
+        false => "/events",
+    };
     let print = |data: &str| {
         let text = match context.output.is_json() {
             true => data.to_owned(),
-            false => line(&serde_json::from_str(data)?, context),
+            false => line(&serde_json::from_str(data)?, &context.output),
         };
         Ok(context.output.stream(&text)?)
     };
@@ -26,7 +42,7 @@ pub fn run(context: &Context) -> Result<u8> {
             .output
             .note(format_args!("fw-ctl: {}", escape(text)))
     };
-    match context.client.events(print, note) {
+    match context.client.events(path, print, note) {
         Err(error) if is_broken_pipe(&error) => Ok(0),
         printed => printed.map(|()| 0),
     }
@@ -37,12 +53,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
 }
 
-fn line(event: &Event, context: &Context) -> String {
+fn line(event: &Event, output: &Output) -> String {
     match event {
         Event::Drop(sample) => {
             let verdict = match sample.observed {
                 true => "observe".to_owned(),
-                false => context.output.bad("drop"),
+                false => output.bad("drop"),
             };
             format!("{:.0} {verdict} {}", sample.time, packet(sample))
         }
@@ -58,6 +74,9 @@ fn line(event: &Event, context: &Context) -> String {
             escape(interface),
             escape(detail)
         ),
+        Event::Scan(event) => event::scan(event, output),
+        Event::RollUp(event) => event::roll_up(event),
+        Event::Unroll(event) => event::unroll(event),
     }
 }
 

@@ -103,6 +103,12 @@ fn arguments_that_make_no_sense_are_refused() {
         &["run", "-m", "fast"],
         &["why", "192.0.2.1", "--vlan", "4095"],
         &["why", "192.0.2.1", "--proto", "sctp"],
+        &["scan", "set"],
+        &["scan", "set", "--mode", "on"],
+        &["scan", "set", "--ports", "many"],
+        &["scan", "set", "--ttl", "never"],
+        &["scan", "set", "--window", "0"],
+        &["scan", "reset", "--ports", "10"],
         &["status", "-j", "-o", "human"],
         &["frobnicate"],
     ] {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    api::wire::{ProbePacket, Why},
+    api::wire::{ProbePacket, ScanSource, Why},
     cli::{Context, address, check, client::with_query, list::describe, output::escape},
 };
 
@@ -71,11 +71,25 @@ fn explain(why: &Why) -> String {
     if let Some(guard) = &why.guard {
         lines.push(("guard", format!("{} ({})", guard.prefix, guard.source)));
     }
+    if let Some(scan) = &why.scan {
+        lines.push(("scan", scan_so_far(scan)));
+    }
     lines.extend(why.covering.iter().map(|entry| ("also", describe(entry))));
     lines
         .into_iter()
         .map(|(name, text)| format!("  {:<8}{text}\n", escape(name)))
         .collect()
+}
+
+/// `7 ports not served so far (21, 22, 23)`
+fn scan_so_far(scan: &ScanSource) -> String {
+    let ports: Vec<String> = scan.ports.iter().map(u16::to_string).collect();
+    let score = scan.score.max(scan.slow_score);
+    let plural = if score == 1.0 { "" } else { "s" };
+    format!(
+        "{score} port{plural} not served so far ({})",
+        ports.join(", ")
+    )
 }
 
 fn packet(packet: &ProbePacket) -> String {
@@ -131,6 +145,14 @@ mod tests {
                 detail: "guarded".into(),
             }],
             covering: vec![entry("192.0.2.0/24", "block", "")],
+            scan: Some(ScanSource {
+                source: "192.0.2.7".into(),
+                score: 2.5,
+                slow_score: 3.0,
+                distinct_ports: 3,
+                ports: vec![21, 22, 23],
+                last_s: 4,
+            }),
             guard: Some(Guarded {
                 prefix: "192.0.2.7".into(),
                 source: "ssh-peer".into(),
@@ -141,6 +163,7 @@ mod tests {
             "  packet  tcp 192.0.2.7 -> 192.0.2.1 port 22, in on eth0, vlan 5, 58 bytes\n  \
                xdp     pass: guarded\n  \
                guard   192.0.2.7 (ssh-peer)\n  \
+               scan    3 ports not served so far (21, 22, 23)\n  \
                also    block 192.0.2.0/24 in list local, without end\n"
         );
     }

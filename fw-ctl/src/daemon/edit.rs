@@ -198,7 +198,10 @@ impl Owner {
             )
             .with_hint("nothing was changed; a wider prefix guards all that is below it"));
         }
+        let before = self.policy.guard.clone();
         self.guard_added(added, by)?;
+        let pardoned = self.pardon_guarded(&before);
+        self.note("scan blocks", pardoned);
         Ok(changed)
     }
 
@@ -281,10 +284,12 @@ impl Owner {
     }
 
     fn finish(&mut self, draft: Draft, how: How, now: Now, by: &str) -> Result<Changed, Failure> {
+        let mut changed = counts(&draft);
         if !how.dry_run {
             self.commit(&draft, now, by)?;
+            let pardoned = self.pardon_after(&draft, now);
+            self.note("scan blocks", pardoned);
         }
-        let mut changed = counts(&draft);
         if self.protected().is_empty() {
             changed
                 .warnings

@@ -84,6 +84,7 @@ impl Owner {
                 detail,
             }],
             covering,
+            scan: self.watched_source(address)?,
             guard: guard.map(|(prefix, sources)| Guarded {
                 prefix: prefix.to_string(),
                 source: sources.last().map_or("", |source| source.name()).to_owned(),

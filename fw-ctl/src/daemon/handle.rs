@@ -6,7 +6,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::{owner::Owner, problem::Failure};
 use crate::{
     api::wire::{Code, Event},
-    host,
+    host::{
+        self,
+        peers::{self, Proof},
+    },
     policy::guard::GuardSource,
 };
 
@@ -74,6 +77,25 @@ impl Handle {
         .await
     }
 
+    /// Looks whether sources that are blocked as scanners, but may be forged, are real.
+    ///
+    /// # Errors
+    /// As [`Handle::call`].
+    pub async fn prove(&self) -> Result<(), Failure> {
+        let unproven = self.call(|owner| Ok(owner.unproven())).await?;
+        let proof = match unproven.as_slice() {
+            [] => Proof::default(),
+            _ => tokio::task::spawn_blocking(move || peers::proven(&unproven))
+                .await
+                .unwrap_or_default(),
+        };
+        self.call(move |owner| {
+            owner.prove(&proof);
+            Ok(())
+        })
+        .await
+    }
+
     /// What happens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
@@ -83,14 +105,23 @@ impl Handle {
 impl Owner {
     /// Guards what the host was found to need.
     pub(super) fn discovered(&mut self, found: host::Discovered) {
+        let before = self.policy.guard.clone();
         self.take_in(found);
         let result = self.push_guard();
         self.note("guard", result);
+        if self.policy.guard != before {
+            let result = self.pardon_guarded(&before);
+            self.note("scan blocks", result);
+        }
     }
 
     /// Takes into the policy what the host was found to need, without telling the kernel yet.
     /// After a look that failed in part, nobody is let go.
     pub(super) fn take_in(&mut self, found: host::Discovered) {
+        if !found.own.is_empty() {
+            let result = self.take_own(&found.own);
+            self.note("own addresses", result);
+        }
         let found = match self.config.guard.discover {
             true => found,
             false => host::Discovered::default(),

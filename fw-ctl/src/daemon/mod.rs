@@ -5,6 +5,8 @@
 //! - [`edit`], [`report`], [`explain`], [`interfaces`], [`reload`]: what the owner is asked to do
 //! - [`handle`]: how other tasks ask
 //! - [`sampling`]: sampled drops while somebody listens
+//! - [`scan`]: the scan detector
+//! - [`security_log`]: what it saw, one line an event
 
 pub mod edit;
 pub mod explain;
@@ -16,9 +18,11 @@ pub mod problem;
 pub mod reload;
 pub mod report;
 pub mod sampling;
+pub mod scan;
+pub mod security_log;
 pub mod start;
 
-use std::{path::PathBuf, time::Duration};
+use std::{os::fd::AsRawFd, path::PathBuf, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -32,10 +36,12 @@ use self::{
     handle::{Handle, Job},
     owner::Owner,
     problem::{Failure, kernel},
+    scan::ports::{self, Ports},
+    start::Rings,
 };
 use crate::{
     api,
-    backend::xdp::{detach, events::Events, links::Mode},
+    backend::xdp::{detach, links::Mode},
     host::{self, clock, watch::Watch},
 };
 
@@ -60,6 +66,9 @@ pub struct Options {
 
 /// How often the host is looked at without being told of a change: SSH sessions come silently.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
+
+/// How often the kernel's room for automatic blocks is looked at.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// After so long without work, what a large change was made of is gone.
 const QUIET: Duration = Duration::from_secs(1);
@@ -89,7 +98,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
         mut owner,
         handle,
         jobs,
-        events,
+        rings,
         listener,
         socket,
         lock,
@@ -97,7 +106,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     let group = owner.config.api.group.clone();
     let (end, ended) = oneshot::channel();
     let server = tokio::spawn(api::serve(listener, handle.clone(), group, ended));
-    let result = attend(&mut owner, &handle, jobs, events).await;
+    let result = attend(&mut owner, &handle, jobs, rings).await;
     let remove_pins = owner.remove_pins;
     drop(owner);
     let detached = match remove_pins {
@@ -118,7 +127,7 @@ async fn attend(
     owner: &mut Owner,
     handle: &Handle,
     mut jobs: mpsc::Receiver<Job>,
-    events: Events,
+    rings: Rings,
 ) -> Result<(), Failure> {
     let caught = |kind| signal(kind).map_err(|error| kernel("cannot catch signals", &error));
     let (mut hangup, mut terminate) = (
@@ -126,16 +135,15 @@ async fn attend(
         caught(SignalKind::terminate())?,
     );
     let mut interrupt: Signal = caught(SignalKind::interrupt())?;
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe for every type; the ring keeps its descriptor"
-    )]
-    let ring = AsyncFd::new(events);
-    let mut ring = ring.map_err(|error| kernel("cannot wait for events", &error))?;
+    let (mut drops, mut crossings) = (readable(rings.drops)?, readable(rings.crossings)?);
     let mut changes = Watch::open().map_err(|error| kernel("cannot watch the host", &error))?;
     let mut look_around = interval(LOOK_AROUND);
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look_at: Option<Instant> = None;
+    let (mut second, mut look_at_ports) = (interval(SECOND), interval(ports::LOOK));
+    second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look_at_ports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let ports = Ports::default();
     let mut watchdog =
         interval(sd_notify::watchdog_enabled().map_or(LOOK_AROUND, |limit| limit / 2));
     notify(&[NotifyState::Ready]);
@@ -147,9 +155,17 @@ async fn attend(
             () = sleep_until(next_ending(owner)) => owner.expire(),
             () = sleep_until(owner.sampling.renew_at()), if owner.sampling.is_on() => owner.renew_sampling(),
             () = sleep(QUIET), if owner.untidy => owner.tidy(),
-            Ok(mut ready) = ring.readable_mut() => {
+            Ok(mut ready) = drops.readable_mut() => {
                 owner.drain(ready.get_inner_mut());
                 ready.clear_ready();
+            }
+            Ok(mut ready) = crossings.readable_mut() => {
+                owner.hear(ready.get_inner_mut(), handle);
+                ready.clear_ready();
+            }
+            _ = second.tick(), if owner.scan.is_on() => owner.watch_scans(),
+            _ = look_at_ports.tick(), if owner.scan.is_on() => {
+                ports.look(handle.clone(), owner.own_addresses());
             }
             change = changes.next() => {
                 let change = change.map_err(|error| kernel("cannot watch the host", &error))?;
@@ -180,12 +196,22 @@ async fn attend(
     Ok(())
 }
 
+/// Waits on a ring.
+fn readable<T: AsRawFd>(ring: T) -> Result<AsyncFd<T>, Failure> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for every type; a ring keeps its descriptor"
+    )]
+    let ring = AsyncFd::new(ring);
+    ring.map_err(|error| kernel("cannot wait for events", &error))
+}
+
 /// Looks at addresses, routes, sessions and links, in a task of its own: the answer comes back as
 /// a job.
 fn look(handle: Handle) {
     tokio::spawn(async move {
         let links = host::links::interfaces();
-        let result = handle.refresh_guard().await;
+        let result = handle.refresh_guard().await.and(handle.prove().await);
         let attached = handle.call(move |owner| {
             let links = links.map_err(|error| kernel("cannot list the interfaces", &error));
             let result = links.and_then(|links| owner.attach_all(links));

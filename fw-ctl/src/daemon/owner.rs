@@ -10,17 +10,19 @@ use super::{
     Options,
     problem::{Failure, kernel},
     sampling::Sampling,
+    scan::Detector,
 };
 use crate::{
     api::wire::{self, Event},
     backend::xdp::{Xdp, trim_memory},
     config::Config,
+    detect::offenders::Record,
     host::{clock, links::Link},
     plan::{self, CheckedPlan, Plan},
     policy::{
         Policy,
-        change::Draft,
-        entry::Action,
+        change::{Draft, Edit},
+        entry::{Action, ListId},
         guard::GuardSource,
         time::{Now, WallSecs},
     },
@@ -50,6 +52,7 @@ pub struct Owner {
     pub(super) alarms: BTreeMap<&'static str, String>,
     /// Listeners of `GET /events`.
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) scan: Detector,
     pub(super) sampling: Sampling,
     /// After a failure to remove what has ended.
     pub(super) expire_not_before: Option<Instant>,
@@ -82,6 +85,14 @@ impl Owner {
         Ok(operations)
     }
 
+    /// Lets the program forget where something was listed.
+    ///
+    /// # Errors
+    /// The kernel's tables cannot be read.
+    pub(super) fn tidy_near(&mut self) -> Result<(), Failure> {
+        self.xdp.tables.tidy_near().map_err(unreadable)
+    }
+
     /// Makes a draft true everywhere, or nowhere.
     ///
     /// # Errors
@@ -111,9 +122,23 @@ impl Owner {
             *plan.of(action) = plan::diff(rows);
         }
         let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
+        // What a crossing changes is written as one: a block, and whose.
+        let offenders: Vec<(Prefix, Option<Record>)> = self
+            .scan
+            .offenders
+            .unsaved()
+            .map(|(source, record)| (source, record.cloned()))
+            .collect();
         self.keep(&checked, now, by, &summary(draft), |change| {
-            change.write(draft, now)
-        })
+            change.write(draft, now)?;
+            let offenders = offenders.iter();
+            change.write_offenders(
+                offenders.map(|(source, record)| (*source, record.as_ref())),
+                now,
+            )
+        })?;
+        self.scan.offenders.saved();
+        Ok(())
     }
 
     /// Writes to the store and to the kernel, or to neither.
@@ -199,6 +224,12 @@ impl Owner {
         let draft = self.policy.ended(now);
         let result = self.commit(&draft, now, "expiry");
         self.expire_not_before = result.is_err().then(|| Instant::now() + RETRY);
+        let ended = |edit: &Edit| edit.place.list == ListId::AUTO;
+        let result = match result.is_ok() && draft.edits.iter().any(ended) {
+            // A network that was blocked as one may leave sources behind.
+            true => self.renew_blocks(now),
+            false => result,
+        };
         self.note("expiry", result);
     }
 
@@ -234,7 +265,7 @@ impl Owner {
             observe: u32::from(self.config.observe),
             sample_until: self.sample_until(),
             samples_per_sec: SAMPLES_PER_SEC,
-            reserved: 0,
+            ..self.scan.switches()
         };
         self.xdp
             .set_config(config)

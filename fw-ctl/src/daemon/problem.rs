@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use super::security_log::SecurityLogError;
 use crate::{
     api::wire::{Code, ProblemBody},
     backend::xdp::{
@@ -11,7 +12,7 @@ use crate::{
         tables::ApplyError,
     },
     plan::LockOut,
-    policy::change::Refusal,
+    policy::refusal::Refusal,
     store::StoreError,
 };
 
@@ -43,6 +44,12 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<SecurityLogError> for Failure {
+    fn from(error: SecurityLogError) -> Self {
+        Self::new(Code::Store, chain(&error))
+    }
+}
+
 impl From<&Refusal> for Failure {
     fn from(refusal: &Refusal) -> Self {
         let message = refusal.to_string();
@@ -54,6 +61,8 @@ impl From<&Refusal> for Failure {
                 Self::new(Code::NotFound, message).with_hint("`fw-ctl status` names the lists")
             }
             Refusal::TooManyLists => Self::new(Code::Full, message),
+            Refusal::Detectors => Self::new(Code::BadInput, message)
+                .with_hint("`fw-ctl unblock` takes an address out of it, `fw-ctl scan` shows it"),
         }
     }
 }

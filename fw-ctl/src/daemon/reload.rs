@@ -127,7 +127,8 @@ impl Owner {
         for name in &self.config.interfaces {
             self.interfaces.entry(name.clone()).or_default();
         }
-        self.configure()?;
+        let settings = self.scan.overrides.over(&self.config.scan);
+        self.adopt_settings(settings)?;
         self.xdp.announce()?;
         self.take_configured();
         self.push_guard()?;

@@ -210,6 +210,7 @@ impl Owner {
                 })
                 .collect(),
             guard: self.policy.guard.len(),
+            scan: self.scan.settings.mode.name().to_owned(),
             mirror: "none".to_owned(),
             samples: wire::Samples { limited, lost },
         })

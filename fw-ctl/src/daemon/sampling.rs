@@ -132,13 +132,13 @@ impl Owner {
 }
 
 /// The wall clock's second of a moment on the boot clock.
-fn wall_of(boot_ns: u64) -> WallSecs {
+pub(super) fn wall_of(boot_ns: u64) -> WallSecs {
     let now = clock::now();
     let ago = now.boot.saturating_sub(Duration::from_nanos(boot_ns));
     WallSecs(now.wall.0 - i64::try_from(ago.as_secs()).unwrap_or(0))
 }
 
-fn address(family: u8, bytes: [u8; 16]) -> Option<IpAddr> {
+pub(super) fn address(family: u8, bytes: [u8; 16]) -> Option<IpAddr> {
     let family = Family::from_number(family)?;
     Address { family, bytes }.ip()
 }

@@ -32,10 +32,13 @@ use super::{
     problem::{Failure, bad_input, kernel},
     reload::configuration,
     sampling::Sampling,
+    scan::Detector,
 };
 use crate::{
     api::wire::Code,
-    backend::xdp::{OpenError, Xdp, detach, events::Events, load::chain, pins::Pins},
+    backend::xdp::{
+        OpenError, Xdp, detach, events::Events, load::chain, pins::Pins, scan::Crossings,
+    },
     config::Config,
     host::{self, capabilities, clock, links::Link},
     policy::entry::Action,
@@ -45,6 +48,14 @@ use crate::{
 /// Events a slow listener may fall behind.
 const EVENTS_KEPT: usize = 1024;
 
+/// What the kernel tells by itself.
+pub struct Rings {
+    /// Sampled drops.
+    pub drops: Events,
+    /// Sources that crossed a threshold of the scan detector.
+    pub crossings: Crossings,
+}
+
 /// A daemon that filters and is ready to be asked.
 pub struct Started {
     /// The policy and all it is applied to.
@@ -53,8 +64,8 @@ pub struct Started {
     pub handle: Handle,
     /// What they ask.
     pub jobs: mpsc::Receiver<Job>,
-    /// Sampled drops.
-    pub events: Events,
+    /// What the kernel tells.
+    pub rings: Rings,
     /// The API's socket.
     pub listener: UnixListener,
     /// Removed when the daemon ends.
@@ -109,9 +120,12 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         )
         .with_hint("restore it; or start empty after `fw-ctl detach`"));
     }
-    let events = xdp
-        .take_events()
-        .ok_or_else(|| Failure::new(Code::Internal, "the ring of events is taken"))?;
+    let taken = || Failure::new(Code::Internal, "the rings of events are taken");
+    let mut rings = Rings {
+        drops: xdp.take_events().ok_or_else(taken)?,
+        crossings: xdp.scan.take_crossings().ok_or_else(taken)?,
+    };
+    let scan = Detector::resume(&config, &mut store, &xdp, now)?;
     let (sender, _) = broadcast::channel(EVENTS_KEPT);
     let (handle, jobs) = Handle::new(sender.clone());
     let mut owner = Owner {
@@ -129,18 +143,21 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         started: now.wall,
         alarms: BTreeMap::new(),
         events: sender,
+        scan,
         sampling: Sampling::new(),
         expire_not_before: None,
         untidy: false,
         stop: false,
         remove_pins: false,
     };
-    fill_and_attach(&mut owner, links).await.map_err(withdraw)?;
+    fill_and_attach(&mut owner, &mut rings, links)
+        .await
+        .map_err(withdraw)?;
     Ok(Started {
         owner,
         handle,
         jobs,
-        events,
+        rings,
         listener,
         socket,
         lock,
@@ -168,12 +185,18 @@ fn database_lost(store: &Store, xdp: &mut Xdp) -> Result<bool, Failure> {
 
 /// Tables first, then the program on the interfaces, then what was replaced is let go: at no
 /// moment does a packet meet a program without its tables.
-async fn fill_and_attach(owner: &mut Owner, links: Vec<Link>) -> Result<(), Failure> {
+async fn fill_and_attach(
+    owner: &mut Owner,
+    rings: &mut Rings,
+    links: Vec<Link>,
+) -> Result<(), Failure> {
     let older = owner.xdp.adopt_links(&links)?;
     // The whole guard is known before the kernel hears of any of it: nobody is let go meanwhile.
     owner.take_configured();
     owner.take_in(host::discover().await);
+    owner.restore_blocks(&mut rings.crossings)?;
     let mended = owner.synchronise()?;
+    owner.tidy_near()?;
     tracing::info!(mended, "tables equal the policy");
     owner.expire();
     let configured = owner.configured();

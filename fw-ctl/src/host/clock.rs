@@ -15,6 +15,13 @@ pub fn now() -> Now {
     }
 }
 
+/// Second of `CLOCK_MONOTONIC`, which the kernel program counts windows in.
+pub fn monotonic_secs() -> u32 {
+    let read = clock_gettime(ClockId::CLOCK_MONOTONIC);
+    let secs = read.expect("every kernel has this clock").tv_sec();
+    u32::try_from(secs).unwrap_or(u32::MAX)
+}
+
 /// Name of this boot: deadlines in boot time mean nothing in another.
 ///
 /// # Errors

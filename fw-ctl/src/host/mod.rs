@@ -1,14 +1,22 @@
-//! What this machine is: clocks, interfaces, own addresses, gateways, resolvers, SSH sessions.
+//! What this machine is: clocks, interfaces, own addresses, gateways, resolvers, SSH sessions,
+//! served ports, peers of connections.
 //!
 //! Everything is asked of the kernel in the network namespace of the calling thread.
 
 pub mod addresses;
 pub mod capabilities;
 pub mod clock;
+mod conntrack;
 pub mod files;
 pub mod links;
+pub mod listeners;
 mod netlink;
+mod nfnetlink;
+pub mod peers;
+pub mod published;
+pub mod random;
 pub mod resolvers;
+mod sock_diag;
 pub mod ssh;
 pub mod watch;
 pub mod xdp_features;
@@ -16,6 +24,8 @@ pub mod xdp_features;
 use std::{collections::BTreeSet, net::IpAddr};
 
 use tokio::task;
+
+use crate::detect::ports::PortSet;
 
 pub use netlink::NetlinkError;
 
@@ -78,14 +88,36 @@ impl Found {
     }
 
     fn fail(&mut self, error: impl std::error::Error) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
-        self.problems.push(text);
+        self.problems.push(describe(&error));
     }
+}
+
+/// Ports that other hosts are served at, and why there may be more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenPorts {
+    /// What was found.
+    pub ports: PortSet,
+    /// What could not be found out, one sentence each.
+    pub problems: Vec<String>,
+}
+
+impl OpenPorts {
+    /// Takes in what was found elsewhere.
+    pub fn extend(&mut self, other: &Self) {
+        self.ports.merge(&other.ports);
+        self.problems.extend(other.problems.iter().cloned());
+    }
+}
+
+/// An error and its causes, in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! One question to the kernel over netlink, and all of its answer.
 //!
-//! By hand rather than through rtnetlink: the same few lines serve routing, socket diagnosis and
-//! generic netlink, and a message that cannot be decoded is told. There it is logged and left out,
-//! and a gateway left out is a gateway unguarded.
+//! By hand rather than through rtnetlink: the same few lines serve routing, socket diagnosis,
+//! netfilter and generic netlink, and a message that cannot be decoded is told. There it is logged
+//! and left out, and a gateway left out is a gateway unguarded.
 
-use std::io;
+use std::{io, ops::ControlFlow};
 
 use netlink_packet_core::{
     DecodeError, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_ALIGNTO, NetlinkBuffer,
@@ -47,23 +47,22 @@ where
     T: NetlinkSerializable + NetlinkDeserializable + Into<NetlinkPayload<T>>,
 {
     let ask = || -> io::Result<Dump<T>> {
-        let socket = Socket::new(protocol)?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        if protocol == NETLINK_ROUTE {
-            // Otherwise the kernel ignores filters, and answers what was not asked.
-            socket.set_netlink_get_strict_chk(true)?;
-        }
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-        let mut message = NetlinkMessage::new(header, request.into());
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-
+        let socket = open(protocol)?;
+        let bytes = encode(NLM_F_DUMP, request);
         let mut tries = 1;
         loop {
+            let mut dump = Dump {
+                messages: Vec::new(),
+                unread: Vec::new(),
+            };
             socket.send(&bytes, 0)?;
-            let (dump, changed) = receive(&socket)?;
+            let changed = receive(&socket, |message| {
+                match message {
+                    Ok(message) => dump.messages.push(message),
+                    Err(error) => dump.unread.push(error.to_string()),
+                }
+                ControlFlow::Continue(())
+            })?;
             if !changed || tries == TRIES {
                 return Ok(dump);
             }
@@ -73,35 +72,90 @@ where
     ask().map_err(|source| NetlinkError { what, source })
 }
 
-/// Receives until the kernel says that this was all. The second value says whether things changed
-/// meanwhile.
-fn receive<T: NetlinkDeserializable>(socket: &Socket) -> io::Result<(Dump<T>, bool)> {
-    let mut dump = Dump {
-        messages: Vec::new(),
-        unread: Vec::new(),
+/// Shows `visit` one message of the answer after the other until it has seen enough, and keeps
+/// none. `flags` are `NLM_F_DUMP` for all there is, `NLM_F_ACK` for one thing. It is not asked
+/// again when things change meanwhile: this is for tables that never stand still.
+pub(super) fn walk<T>(
+    what: &'static str,
+    protocol: isize,
+    flags: u16,
+    request: T,
+    mut visit: impl FnMut(T) -> ControlFlow<()>,
+) -> Result<(), NetlinkError>
+where
+    T: NetlinkSerializable + NetlinkDeserializable + Into<NetlinkPayload<T>>,
+{
+    let ask = || -> io::Result<()> {
+        let socket = open(protocol)?;
+        socket.send(&encode(flags, request), 0)?;
+        let mut unread = Ok(());
+        receive(&socket, |message| match message {
+            Ok(message) => visit(message),
+            Err(error) => {
+                unread = Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                ControlFlow::Continue(())
+            }
+        })?;
+        unread
     };
+    ask().map_err(|source| NetlinkError { what, source })
+}
+
+fn open(protocol: isize) -> io::Result<Socket> {
+    let socket = Socket::new(protocol)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    if protocol == NETLINK_ROUTE {
+        // Otherwise the kernel ignores filters, and answers what was not asked.
+        socket.set_netlink_get_strict_chk(true)?;
+    }
+    Ok(socket)
+}
+
+fn encode<T>(flags: u16, request: T) -> Vec<u8>
+where
+    T: NetlinkSerializable + Into<NetlinkPayload<T>>,
+{
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    let mut message = NetlinkMessage::new(header, request.into());
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
+
+/// Receives until the kernel says that this was all, or `visit` has seen enough. Says whether
+/// things changed meanwhile.
+fn receive<T: NetlinkDeserializable>(
+    socket: &Socket,
+    mut visit: impl FnMut(Result<T, DecodeError>) -> ControlFlow<()>,
+) -> io::Result<bool> {
     let mut changed = false;
     let mut bytes = Vec::with_capacity(BUFFER_BYTES);
     loop {
         bytes.clear();
         socket.recv(&mut bytes, 0)?;
         for message in messages(&bytes) {
-            let message: NetlinkMessage<T> = match message {
-                Ok(message) => message,
-                Err(error) => {
-                    dump.unread.push(error.to_string());
-                    continue;
+            let flow = match message {
+                Err(error) => visit(Err(error)),
+                Ok(message) => {
+                    changed |= message.header.flags & NLM_F_DUMP_INTR != 0;
+                    match message.payload {
+                        NetlinkPayload::InnerMessage(inner) => visit(Ok(inner)),
+                        NetlinkPayload::Done(done) if done.code < 0 => {
+                            return Err(io::Error::from_raw_os_error(-done.code));
+                        }
+                        NetlinkPayload::Error(error) if error.code.is_some() => {
+                            return Err(error.to_io());
+                        }
+                        // An error without a code is an acknowledgement.
+                        NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(changed),
+                        _ => ControlFlow::Continue(()),
+                    }
                 }
             };
-            changed |= message.header.flags & NLM_F_DUMP_INTR != 0;
-            match message.payload {
-                NetlinkPayload::InnerMessage(inner) => dump.messages.push(inner),
-                NetlinkPayload::Done(done) if done.code < 0 => {
-                    return Err(io::Error::from_raw_os_error(-done.code));
-                }
-                NetlinkPayload::Done(_) => return Ok((dump, changed)),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => (),
+            if flow.is_break() {
+                return Ok(changed);
             }
         }
     }

@@ -7,19 +7,11 @@
 mod config;
 mod login;
 
-use std::{env, net::IpAddr};
+use std::{env, net::IpAddr, ops::ControlFlow};
 
-use netlink_packet_sock_diag::{
-    SockDiagMessage,
-    constants::{AF_INET, AF_INET6, IPPROTO_TCP},
-    inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
-};
-use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use netlink_packet_sock_diag::{constants::IPPROTO_TCP, inet::StateFlags};
 
-use super::{
-    Found,
-    netlink::{NetlinkError, dump},
-};
+use super::{Found, netlink::NetlinkError, sock_diag::sockets};
 
 /// Set by sshd for what runs in a session: the client's address and port, then the server's.
 const VARIABLES: [&str; 2] = ["SSH_CONNECTION", "SSH_CLIENT"];
@@ -68,34 +60,16 @@ struct Connection {
 /// Accepted connections to a local port.
 fn established(port: u16) -> Result<Vec<Connection>, NetlinkError> {
     let mut connections = Vec::new();
-    for (family, mut socket_id) in [
-        (AF_INET, SocketId::new_v4()),
-        (AF_INET6, SocketId::new_v6()),
-    ] {
-        socket_id.source_port = port;
-        let request = SockDiagMessage::InetRequest(InetRequest {
-            family,
-            protocol: IPPROTO_TCP,
-            extensions: ExtensionFlags::empty(),
-            states: StateFlags::ESTABLISHED,
-            socket_id,
-        });
-        let dump = dump("sockets", NETLINK_SOCK_DIAG, request)?;
-        connections.extend(
-            dump.messages
-                .into_iter()
-                .filter_map(|message| match message {
-                    // The kernel has no inode for a connection that no process has accepted.
-                    SockDiagMessage::InetResponse(socket) if socket.header.inode != 0 => {
-                        Some(Connection {
-                            peer: socket.header.socket_id.destination_address.to_canonical(),
-                            inode: socket.header.inode,
-                        })
-                    }
-                    _ => None,
-                }),
-        );
-    }
+    sockets(IPPROTO_TCP, &StateFlags::ESTABLISHED, port, |socket| {
+        // The kernel has no inode for a connection that no process has accepted.
+        if socket.inode != 0 {
+            connections.push(Connection {
+                peer: socket.socket_id.destination_address.to_canonical(),
+                inode: socket.inode,
+            });
+        }
+        ControlFlow::Continue(())
+    })?;
     Ok(connections)
 }
 

@@ -146,6 +146,10 @@ pub fn diff(
                 let (packets, bytes) = before.map_or((0, 0), |entry| (entry.packets, entry.bytes));
                 let deadline = desired.deadline.map_or(abi::NEVER, |deadline| deadline.0);
                 abi::Entry {
+                    flags: match desired.observed {
+                        true => abi::Entry::OBSERVED,
+                        false => 0,
+                    },
                     packets,
                     bytes,
                     ..abi::Entry::new(prefix, desired.list.0, deadline)

@@ -9,6 +9,7 @@ fn effective(deadline: Option<u32>) -> Effective {
     Effective {
         deadline: deadline.map(BootSecs),
         list: ListId(1),
+        observed: false,
     }
 }
 

@@ -7,7 +7,7 @@ use fw_common::Prefix;
 use super::{
     Policy,
     entry::{Action, Entry, Item, ListId, ListName, Place},
-    guard::GuardSource,
+    refusal::Refusal,
     time::Now,
 };
 
@@ -46,35 +46,8 @@ pub enum Change {
         /// The list.
         list: ListName,
     },
-}
-
-/// Why a change, or one of its items, is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The block would cut a guarded address.
-    #[error("blocking {prefix} would cut {guarded}, which is guarded ({})", because.name())]
-    Guarded {
-        /// As asked for.
-        prefix: Prefix,
-        /// The guarded prefix.
-        guarded: Prefix,
-        /// Why it is.
-        because: GuardSource,
-    },
-    /// Strict, and there already.
-    #[error("{prefix} is in list {list} already")]
-    Exists {
-        /// As asked for.
-        prefix: Prefix,
-        /// The list.
-        list: ListName,
-    },
-    /// No such list.
-    #[error("there is no list {0}")]
-    NoList(ListName),
-    /// The numbers of lists are 16 bits wide.
-    #[error("there are 65,535 lists already")]
-    TooManyLists,
+    /// Gives the detector's list exactly these blocks. No other change adds to it.
+    Detected(Vec<Item>),
 }
 
 /// One entry's change.
@@ -141,6 +114,11 @@ impl Policy {
     /// What refuses the change as a whole.
     pub fn prepare(&self, change: Change, now: Now) -> Result<Draft, Refusal> {
         match change {
+            Change::Put { list, .. } | Change::Replace { list, .. } | Change::Flush { list }
+                if list == ListName::auto() =>
+            {
+                Err(Refusal::Detectors)
+            }
             Change::Put {
                 action,
                 list,
@@ -157,6 +135,7 @@ impl Policy {
             } => self.replace(action, list, items, now),
             Change::Remove { action, prefixes } => Ok(self.remove(action, prefixes)),
             Change::Flush { list } => self.flush(list),
+            Change::Detected(items) => self.replace(Action::Block, ListName::auto(), items, now),
         }
     }
 
@@ -226,7 +205,10 @@ impl Policy {
         item: &Item,
         refuse_known: bool,
     ) -> Result<(), Refusal> {
+        // The detector blocks a source that a guarded address lies in, like the /64 of this link:
+        // the guard is asked first.
         if action == Action::Block
+            && *list != ListName::auto()
             && let Some((guarded, because)) = self.guard.conflict(item.prefix)
         {
             return Err(Refusal::Guarded {

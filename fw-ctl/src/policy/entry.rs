@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use fw_common::Prefix;
+use fw_common::{Prefix, abi};
 
 use super::time::{BootSecs, WallSecs};
 
@@ -46,6 +46,11 @@ impl FromStr for Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListId(pub u16);
 
+impl ListId {
+    /// Of the detector's list: the kernel program writes it into its own entries.
+    pub const AUTO: Self = Self(abi::AUTO_LIST);
+}
+
 /// Name of a list: 1 to 64 of `a-z A-Z 0-9 . _ : -`, not starting with a sign, and none of
 /// the words that `fw-ctl list` takes for something else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +63,14 @@ impl ListName {
     /// The operator's list.
     pub fn local() -> Self {
         Self(Self::LOCAL.into())
+    }
+
+    /// The detector's list.
+    pub const AUTO: &'static str = "auto";
+
+    /// The detector's list.
+    pub fn auto() -> Self {
+        Self(Self::AUTO.into())
     }
 
     /// What `fw-ctl list` shows under these names is no list.

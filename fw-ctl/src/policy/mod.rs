@@ -7,6 +7,7 @@
 pub mod change;
 pub mod entry;
 pub mod guard;
+pub mod refusal;
 pub mod table;
 pub mod time;
 
@@ -51,6 +52,12 @@ impl Policy {
             Action::Allow => &self.allows,
             Action::Block => &self.blocks,
         }
+    }
+
+    /// Sets whether the blocks of a list only count what they would drop; no list but the
+    /// detector's does.
+    pub fn observe(&mut self, list: Option<ListId>) {
+        self.blocks.observed = list;
     }
 
     /// Every list, by name.

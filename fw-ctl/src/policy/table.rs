@@ -20,18 +20,17 @@ pub struct Effective {
     pub deadline: Option<BootSecs>,
     /// The list it comes from.
     pub list: ListId,
+    /// Whether it only counts what it would drop.
+    pub observed: bool,
 }
 
 impl Effective {
-    fn of(list: ListId, entry: &Entry) -> Self {
-        Self {
-            deadline: entry.deadline,
-            list,
-        }
-    }
-
-    /// The later end; at a tie `self`, which is the more specific one.
+    /// What is enforced before what is observed, then the later end; at a tie `self`, which is the
+    /// more specific one.
     fn or_later(self, other: Self) -> Self {
+        if self.observed != other.observed {
+            return if self.observed { other } else { self };
+        }
         let later = match (self.deadline, other.deadline) {
             (None, _) => false,
             (Some(_), None) => true,
@@ -47,6 +46,8 @@ pub struct Table {
     entries: BTreeMap<Place, Entry>,
     /// How many entries have this family and length, so that only lengths in use are looked up.
     lengths: BTreeMap<(Family, u8), usize>,
+    /// Entries of this list only count what they would drop.
+    pub(super) observed: Option<ListId>,
 }
 
 impl Table {
@@ -104,7 +105,7 @@ impl Table {
 
     /// What the kernel should hold, in order.
     pub fn effective(&self) -> Vec<(Prefix, Effective)> {
-        sweep(None, self.iter())
+        self.sweep(None, self.iter())
     }
 
     /// What the kernel should hold of these prefixes and of those below them, in order; `None` for
@@ -123,14 +124,52 @@ impl Table {
             } else {
                 self.covering(*prefix)
                     .filter(|(place, _)| place.prefix != *prefix)
-                    .map(|(place, entry)| Effective::of(place.list, entry))
+                    .map(|(place, entry)| self.effect(place.list, entry))
                     .reduce(Effective::or_later)
             };
-            for (below, effective) in sweep(above, self.below(*prefix)) {
+            for (below, effective) in self.sweep(above, self.below(*prefix)) {
                 rows.insert(below, Some(effective));
             }
         }
         rows.into_iter().collect()
+    }
+
+    /// What an entry of a list comes to.
+    fn effect(&self, list: ListId, entry: &Entry) -> Effective {
+        Effective {
+            deadline: entry.deadline,
+            list,
+            observed: self.observed == Some(list),
+        }
+    }
+
+    /// Walks entries in order with the chain of prefixes that cover the current one.
+    fn sweep<'a>(
+        &self,
+        above: Option<Effective>,
+        entries: impl Iterator<Item = (Place, &'a Entry)>,
+    ) -> Vec<(Prefix, Effective)> {
+        let mut entries = entries.peekable();
+        let mut rows = Vec::new();
+        let mut chain: Vec<(Prefix, Effective)> = Vec::new();
+        while let Some((Place { prefix, list }, entry)) = entries.next() {
+            let mut own = self.effect(list, entry);
+            while let Some((place, entry)) = entries.next_if(|(place, _)| place.prefix == prefix) {
+                own = own.or_later(self.effect(place.list, entry));
+            }
+            if prefix.is_host() {
+                rows.push((prefix, own));
+                continue;
+            }
+            while chain.last().is_some_and(|(top, _)| !top.covers(&prefix)) {
+                chain.pop();
+            }
+            let covering = chain.last().map(|(_, effective)| *effective).or(above);
+            let effective = covering.map_or(own, |covering| own.or_later(covering));
+            chain.push((prefix, effective));
+            rows.push((prefix, effective));
+        }
+        rows
     }
 
     pub(super) fn insert(&mut self, place: Place, entry: Entry) -> Option<Entry> {
@@ -155,32 +194,4 @@ impl Table {
 
 fn length_of(place: Place) -> (Family, u8) {
     (place.prefix.family(), place.prefix.length())
-}
-
-/// Walks entries in order with the chain of prefixes that cover the current one.
-fn sweep<'a>(
-    above: Option<Effective>,
-    entries: impl Iterator<Item = (Place, &'a Entry)>,
-) -> Vec<(Prefix, Effective)> {
-    let mut entries = entries.peekable();
-    let mut rows = Vec::new();
-    let mut chain: Vec<(Prefix, Effective)> = Vec::new();
-    while let Some((Place { prefix, list }, entry)) = entries.next() {
-        let mut own = Effective::of(list, entry);
-        while let Some((place, entry)) = entries.next_if(|(place, _)| place.prefix == prefix) {
-            own = own.or_later(Effective::of(place.list, entry));
-        }
-        if prefix.is_host() {
-            rows.push((prefix, own));
-            continue;
-        }
-        while chain.last().is_some_and(|(top, _)| !top.covers(&prefix)) {
-            chain.pop();
-        }
-        let covering = chain.last().map(|(_, effective)| *effective).or(above);
-        let effective = covering.map_or(own, |covering| own.or_later(covering));
-        chain.push((prefix, effective));
-        rows.push((prefix, effective));
-    }
-    rows
 }

@@ -5,9 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use fw_common::Prefix;
 
 use super::{
-    change::{Change, Draft, Refusal},
+    change::{Change, Draft},
     entry::{Comment, CommentError, Item},
     guard::GuardSource,
+    refusal::Refusal,
     time::WallSecs,
     *,
 };
@@ -208,6 +209,37 @@ fn removing_from_one_list_by_replacement_leaves_the_others() {
         NOW,
     );
     assert!(matches!(unknown, Err(Refusal::NoList(_))));
+}
+
+#[test]
+fn only_the_detector_adds_to_its_list_and_anybody_may_remove_from_it() {
+    let mut policy = policy();
+    policy.restore_list(ListName::auto(), ListId::AUTO);
+    let items = || vec![item("192.0.2.1", Some(2000)), item("192.0.2.2", Some(3000))];
+    let replace = Change::Replace {
+        action: Action::Block,
+        list: ListName::auto(),
+        items: items(),
+    };
+    let flush = Change::Flush {
+        list: ListName::auto(),
+    };
+    for change in [put(Action::Allow, "auto", items()), replace, flush] {
+        let refused = policy.prepare(change, NOW);
+        assert_eq!(refused.err(), Some(Refusal::Detectors));
+    }
+    let draft = done(&mut policy, Change::Detected(items()));
+    let places = draft.edits.iter().map(|edit| edit.place.list);
+    assert_eq!(places.collect::<Vec<_>>(), [ListId::AUTO; 2]);
+    let again = done(&mut policy, Change::Detected(items()));
+    assert!(again.is_empty(), "nothing has changed");
+    let remove = Change::Remove {
+        action: Action::Block,
+        prefixes: vec![prefix("192.0.2.1")],
+    };
+    assert_eq!(done(&mut policy, remove).edits.len(), 1);
+    assert_eq!(done(&mut policy, Change::Detected(vec![])).edits.len(), 1);
+    assert_eq!(policy.table(Action::Block).len(), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Deadlines are kept on both clocks: boot time counts as long as the boot id is the same, wall
 //! time after a reboot.
 
+mod offenders;
 mod schema;
 
 use std::{
@@ -124,6 +125,11 @@ impl Store {
         }
     }
 
+    /// The state directory.
+    pub fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -171,7 +177,7 @@ impl Store {
         drop(lists);
         policy.guard.set(GuardSource::Added, self.guarded()?);
         if !same_boot {
-            self.rebase(&policy, boot_id)?;
+            self.rebase(&policy, now, boot_id)?;
         }
         Ok(policy)
     }
@@ -215,7 +221,7 @@ impl Store {
     }
 
     /// After a reboot: deadlines are written anew in this boot's time.
-    fn rebase(&mut self, policy: &Policy, boot_id: &str) -> Result<(), StoreError> {
+    fn rebase(&mut self, policy: &Policy, now: Now, boot_id: &str) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
             "INSERT INTO meta (key, value) VALUES ('boot_id', ?1)
@@ -235,6 +241,7 @@ impl Store {
                 }
             }
         }
+        offenders::rebase(&transaction, now)?;
         Ok(transaction.commit()?)
     }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// `FWCT`: `file(1)` can tell it from any other database.
 const APPLICATION_ID: i64 = 0x4657_4354;
@@ -32,6 +32,22 @@ CREATE TABLE file_lists (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE guard (prefix TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL);
 INSERT INTO lists (id, name) VALUES (1, 'local');
+";
+
+/// What schema 2 has more: the detector's memory and its list.
+const DETECTOR: &str = "
+CREATE TABLE offenders (
+    source TEXT PRIMARY KEY,
+    offences INTEGER NOT NULL,
+    proven INTEGER NOT NULL,
+    evidence TEXT NOT NULL CHECK (evidence IN ('unproven', 'proven')),
+    seen TEXT NOT NULL,
+    last_boot INTEGER NOT NULL,
+    last_wall INTEGER NOT NULL,
+    until_boot INTEGER NOT NULL,
+    until_wall INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO lists (id, name) VALUES (2, 'auto');
 ";
 
 /// Opens or makes the database. Directory and file are readable by their owner only.
@@ -74,16 +90,56 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         SCHEMA => Ok(()),
         0 => {
             let script = format!(
-                "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+                "BEGIN; {TABLES} {DETECTOR} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
             );
             Ok(connection.execute_batch(&script)?)
         }
+        1 => to_2(connection),
         _ => Err(StoreError::Newer {
             path: path.to_owned(),
             found,
             known: SCHEMA,
         }),
     }
+}
+
+/// Makes room for the detector's list, which has a number and a name of its own: whatever has one
+/// of them gets another, and keeps its entries.
+fn to_2(connection: &Connection) -> Result<(), StoreError> {
+    let change = connection.unchecked_transaction()?;
+    change.pragma_update(None, "defer_foreign_keys", true)?;
+    let free: i64 = change.query_row(
+        "SELECT min(id) + 1 FROM (SELECT 2 AS id UNION SELECT id FROM lists WHERE id > 2)
+         WHERE id + 1 NOT IN (SELECT id FROM lists)",
+        [],
+        |row| row.get(0),
+    )?;
+    change.execute("UPDATE entries SET list = ?1 WHERE list = 2", [free])?;
+    change.execute("UPDATE lists SET id = ?1 WHERE id = 2", [free])?;
+    let is_named = |name: &str| {
+        let count = "SELECT count(*) > 0 FROM lists WHERE name = ?1";
+        change.query_row(count, [name], |row| row.get::<_, bool>(0))
+    };
+    if is_named("auto")? {
+        let mut number = 1;
+        while is_named(&format!("auto.{number}"))? {
+            number += 1;
+        }
+        let name = format!("auto.{number}");
+        for table in ["lists", "file_lists"] {
+            let rename = format!("UPDATE {table} SET name = ?1 WHERE name = 'auto'");
+            change.execute(&rename, [&name])?;
+        }
+        change.execute(
+            "INSERT INTO events (at, by, detail) VALUES (unixepoch(), 'upgrade', ?1)",
+            [format!(
+                "list auto is {name} now: auto is the scan detector's own"
+            )],
+        )?;
+    }
+    change.execute_batch(DETECTOR)?;
+    change.pragma_update(None, "user_version", 2)?;
+    Ok(change.commit()?)
 }
 
 fn corrupt(error: StoreError, path: &Path) -> StoreError {
@@ -102,3 +158,6 @@ fn corrupt(error: StoreError, path: &Path) -> StoreError {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

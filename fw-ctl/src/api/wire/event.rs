@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{RollUp, ScanEvent, Unroll};
+
 /// One line of `GET /events` (server-sent events) and of `fw-ctl tail --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -29,6 +31,38 @@ pub enum Event {
         /// What, in words.
         detail: String,
     },
+    /// A source crossed a threshold of the scan detector.
+    Scan(ScanEvent),
+    /// Blocked sources of one network became one block.
+    RollUp(RollUp),
+    /// The block of a network is taken back.
+    Unroll(Unroll),
+}
+
+impl Event {
+    /// Whether it is one of the scan detector's, which stand in the security log.
+    pub const fn is_scan(&self) -> bool {
+        match self {
+            Self::Scan(_) | Self::RollUp(_) | Self::Unroll(_) => true,
+            Self::Drop(_) | Self::Changed { .. } | Self::Interface { .. } => false,
+        }
+    }
+}
+
+/// The query of `GET /events`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Leave the rest out; without drops, none is sampled.
+    pub only: Option<EventKind>,
+}
+
+/// Events that can be asked for by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Those of the scan detector.
+    Scans,
 }
 
 /// A sampled drop.

@@ -34,6 +34,8 @@ pub struct Status {
     pub totals: Vec<Total>,
     /// Number of guarded prefixes.
     pub guard: usize,
+    /// `off`, `observe` or `enforce`: the mode of the scan detector.
+    pub scan: String,
     /// State of the mirror in netfilter.
     pub mirror: String,
     /// Sampled drops that were lost or held back.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Guarded};
+use super::{Entry, Guarded, ScanSource};
 
 /// `GET /check`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub struct Why {
     pub layers: Vec<Layer>,
     /// Every other entry and guard that covers the address.
     pub covering: Vec<Entry>,
+    /// How near the source is to a threshold of the scan detector; `null` without points.
+    pub scan: Option<ScanSource>,
     /// The guarded prefix that covers it.
     pub guard: Option<Guarded>,
 }

@@ -21,6 +21,9 @@ use super::{pins::Pins, sys};
 /// The kernel object, built by `cargo xtask build-ebpf`.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fw-ebpf.o"));
 
+/// Entries that a block table holds for the scan detector, beside those it is configured for.
+pub const AUTO_ROOM: usize = 1 << 16;
+
 /// Why maps or program could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -89,7 +92,7 @@ pub fn load(pins: &Pins, capacities: &BTreeMap<&'static str, u32>) -> Result<Loa
     let mut loader = EbpfLoader::new();
     let mut replaced = Vec::new();
     for spec in &abi::MAPS {
-        let capacity = capacity(spec, capacities);
+        let capacity = max_entries(spec, capacities);
         let (mut path, fresh) = (pins.map(spec.name), pins.new_map(spec.name));
         // A leftover of a start that was killed.
         remove(&fresh)?;
@@ -109,7 +112,7 @@ pub fn load(pins: &Pins, capacities: &BTreeMap<&'static str, u32>) -> Result<Loa
             name: spec.name,
             source,
         })?;
-        if !fits(&info, spec, capacity(spec, capacities)) {
+        if !fits(&info, spec, max_entries(spec, capacities)) {
             return Err(LoadError::Object(format!(
                 "map {} has another shape",
                 spec.name
@@ -139,6 +142,15 @@ pub fn capacity(spec: &MapSpec, capacities: &BTreeMap<&'static str, u32>) -> u32
     capacities.get(spec.name).copied().unwrap_or(spec.capacity)
 }
 
+/// What the kernel is told: a block table has room for the scan detector too.
+fn max_entries(spec: &MapSpec, capacities: &BTreeMap<&'static str, u32>) -> u32 {
+    let room = match spec.name.starts_with("BLOCK") {
+        true => AUTO_ROOM as u32,
+        false => 0,
+    };
+    capacity(spec, capacities).saturating_add(room)
+}
+
 /// A map of the object, as the type that reads and writes it.
 ///
 /// # Errors
@@ -156,7 +168,7 @@ pub fn take<T: TryFrom<Map>>(object: &mut Ebpf, name: &'static str) -> Result<T,
 /// [`LoadError::Object`] when there is none of that name.
 pub fn take_map(object: &mut Ebpf, name: &'static str) -> Result<MapData, LoadError> {
     match object.take_map(name) {
-        Some(Map::HashMap(data) | Map::LpmTrie(data)) => Ok(data),
+        Some(Map::Array(data) | Map::HashMap(data) | Map::LpmTrie(data)) => Ok(data),
         _ => Err(LoadError::Object(format!("it has no table {name}"))),
     }
 }

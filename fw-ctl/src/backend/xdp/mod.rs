@@ -5,6 +5,8 @@
 //! - [`tables`]: applying a plan
 //! - [`probe`]: asking the loaded program
 //! - [`events`]: sampled drops
+//! - [`scan`]: the detector's maps
+//! - [`near`]: where anything is listed at all
 //! - [`detach`]: taking everything off again
 //! - [`pins`]: where all of it stands on bpffs
 
@@ -12,8 +14,10 @@ pub mod detach;
 pub mod events;
 pub mod links;
 pub mod load;
+pub mod near;
 pub mod pins;
 pub mod probe;
+pub mod scan;
 mod sys;
 pub mod table;
 pub mod tables;
@@ -42,8 +46,10 @@ use self::{
     events::Events,
     links::{Attached, LinkError, Mode},
     load::{LoadError, Loaded, ProgramFacts},
+    near::Near,
     pins::{Pins, PinsError},
     probe::{Answer, ProbeError, Question},
+    scan::Scan,
     table::Table,
     tables::{ActionTables, Tables},
 };
@@ -82,6 +88,8 @@ pub struct Xdp {
     counters: PerCpuArray<MapData, Counter>,
     samplers: PerCpuArray<MapData, Sampler>,
     events: Option<Events>,
+    /// The scan detector's maps.
+    pub scan: Scan,
     /// Prints what the kernel side logged.
     flush_log: Box<dyn FnMut() + Send>,
 }
@@ -104,6 +112,8 @@ impl Xdp {
             no_frags,
             replaced,
         } = load::load(&pins, capacities)?;
+        let near = load::take_map(&mut object, abi::NEAR.name)?;
+        let near = Near::new(&near).map_err(OpenError::Tables)?;
         let mut table = |spec: MapSpec| -> Result<Table, LoadError> {
             let capacity = load::capacity(&spec, capacities) as usize;
             Ok(Table::new(
@@ -113,6 +123,7 @@ impl Xdp {
             ))
         };
         let tables = Tables::new(
+            near,
             table(abi::GUARD_V4)?,
             table(abi::GUARD_V6)?,
             ActionTables {
@@ -133,6 +144,7 @@ impl Xdp {
         let counters = load::take(&mut object, abi::COUNTERS.name)?;
         let samplers = load::take(&mut object, abi::SAMPLER.name)?;
         let events = Events::new(load::take(&mut object, abi::EVENTS.name)?);
+        let scan = Scan::take(&mut object)?;
         let flush_log = load::logger(&mut object)?;
         Ok(Self {
             pins,
@@ -148,6 +160,7 @@ impl Xdp {
             counters,
             samplers,
             events: Some(events),
+            scan,
             flush_log,
         })
     }
@@ -252,6 +265,14 @@ impl Xdp {
     /// [`ProbeError`]
     pub fn ask(&self, question: &Question) -> Result<Answer, ProbeError> {
         probe::ask(&self.program, question)
+    }
+
+    /// The runtime switches as they are; a former daemon may have set them.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn config(&self) -> Result<Config, MapError> {
+        self.config.get(&0, 0)
     }
 
     /// Sets the runtime switches.

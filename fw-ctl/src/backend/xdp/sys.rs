@@ -1,6 +1,8 @@
 //! What aya does not offer: map operations in batches (`bpf(2)`, Linux 5.6; for LPM tries 5.13),
-//! and links without its fallback to netlink. The one file of the controller with `unsafe`.
+//! and links without its fallback to netlink. With [`memory`], the only code of the controller with `unsafe`.
 #![expect(unsafe_code, reason = "bpf(2) takes pointers")]
+
+mod memory;
 
 use std::{
     ffi::CString,
@@ -11,6 +13,8 @@ use std::{
     },
     path::Path,
 };
+
+pub use memory::{Mapped, trim_memory};
 
 const MAP_LOOKUP_ELEM: libc::c_int = 1;
 const MAP_LOOKUP_BATCH: libc::c_int = 24;
@@ -329,14 +333,4 @@ unsafe fn object_info<T>(object: BorrowedFd<'_>, info: &mut T) -> io::Result<()>
     };
     // SAFETY: by the caller.
     unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr) }
-}
-
-/// Gives memory that was freed back to the system; the allocator would keep that of a large import
-/// for ever. Not of BPF, but here is where `unsafe` may be.
-pub fn trim_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it may be called at any time from any thread (malloc_trim(3)).
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

@@ -9,7 +9,7 @@ use std::{
 use aya::{Pod, maps::MapData};
 use fw_common::{
     Prefix,
-    abi::{Entry, MapKind, MapSpec, TrieKey},
+    abi::{self, Entry, MapKind, MapSpec, TrieKey},
 };
 
 use super::sys::{self, Stopped};
@@ -24,6 +24,10 @@ pub trait Value: Pod + Default {
     fn to_bytes(&self) -> Vec<u8>;
     /// The value in the bytes; `None` when they are of another length.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
+    /// Whether it is the scan detector's: those have room of their own.
+    fn is_auto(&self) -> bool {
+        false
+    }
 }
 
 impl Value for u32 {
@@ -42,14 +46,14 @@ impl Value for Entry {
             deadline,
             list,
             length,
-            reserved,
+            flags,
             packets,
             bytes,
         } = *self;
         let mut raw = Vec::with_capacity(size_of::<Self>());
         raw.extend_from_slice(&deadline.to_ne_bytes());
         raw.extend_from_slice(&list.to_ne_bytes());
-        raw.extend_from_slice(&[length, reserved]);
+        raw.extend_from_slice(&[length, flags]);
         raw.extend_from_slice(&packets.to_ne_bytes());
         raw.extend_from_slice(&bytes.to_ne_bytes());
         raw
@@ -58,17 +62,21 @@ impl Value for Entry {
     fn from_bytes(raw: &[u8]) -> Option<Self> {
         let (deadline, rest) = raw.split_first_chunk()?;
         let (list, rest) = rest.split_first_chunk()?;
-        let ([length, reserved], rest) = rest.split_first_chunk()?;
+        let ([length, flags], rest) = rest.split_first_chunk()?;
         let (packets, rest) = rest.split_first_chunk()?;
         let bytes = rest.try_into().ok()?;
         Some(Self {
             deadline: u32::from_ne_bytes(*deadline),
             list: u16::from_ne_bytes(*list),
             length: *length,
-            reserved: *reserved,
+            flags: *flags,
             packets: u64::from_ne_bytes(*packets),
             bytes: u64::from_ne_bytes(bytes),
         })
+    }
+
+    fn is_auto(&self) -> bool {
+        self.list == abi::AUTO_LIST
     }
 }
 
@@ -78,6 +86,8 @@ pub struct Table {
     map: MapData,
     /// Entries in it, by our own account: the kernel keeps none that can be asked for.
     used: usize,
+    /// Of these, the scan detector's.
+    auto: usize,
     capacity: usize,
 }
 
@@ -88,6 +98,7 @@ impl Table {
             spec,
             map,
             used: 0,
+            auto: 0,
             capacity,
         }
     }
@@ -102,9 +113,20 @@ impl Table {
         self.used
     }
 
-    /// Entries it can hold.
+    /// Of these, the scan detector's.
+    pub fn auto(&self) -> usize {
+        self.auto
+    }
+
+    /// Entries it can hold, beside [`super::load::AUTO_ROOM`] of the scan detector.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Takes note of an entry that the program has written itself.
+    pub fn noticed(&mut self) {
+        self.used += 1;
+        self.auto += 1;
     }
 
     /// The entry of exactly this prefix; a trie would answer with one that covers it.
@@ -142,6 +164,7 @@ impl Table {
             );
             if ended {
                 self.used = rows.len();
+                self.auto = rows.iter().filter(|(_, value)| V::is_auto(value)).count();
                 return Ok(rows);
             }
         }
@@ -160,9 +183,12 @@ impl Table {
         let done = result
             .as_ref()
             .map_or_else(|stopped| stopped.done, |()| ops.len());
-        let grown = ops[..done].iter().filter(|op| op.before.is_none()).count();
-        let shrunk = ops[..done].iter().filter(|op| op.after.is_none()).count();
-        self.used = (self.used + grown).saturating_sub(shrunk);
+        for op in &ops[..done] {
+            let auto = |value: &Option<V>| usize::from(value.as_ref().is_some_and(V::is_auto));
+            let there = |value: &Option<V>| usize::from(value.is_some());
+            self.used = (self.used + there(&op.after)).saturating_sub(there(&op.before));
+            self.auto = (self.auto + auto(&op.after)).saturating_sub(auto(&op.before));
+        }
         result
     }
 

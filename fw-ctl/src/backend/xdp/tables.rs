@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, io};
 use fw_common::{Prefix, abi::Entry, reason::Family};
 
 use super::{
+    load,
+    near::Near,
     sys::Stopped,
     table::{Table, Value},
 };
@@ -84,6 +86,15 @@ impl ActionTables {
         ]
     }
 
+    fn of_mut(&mut self, prefix: Prefix) -> &mut Table {
+        match (prefix.family(), prefix.is_host()) {
+            (Family::V6, true) => &mut self.host_v6,
+            (Family::V6, false) => &mut self.v6,
+            (_, true) => &mut self.host_v4,
+            (_, false) => &mut self.v4,
+        }
+    }
+
     fn of(&self, prefix: Prefix) -> &Table {
         match (prefix.family(), prefix.is_host()) {
             (Family::V6, true) => &self.host_v6,
@@ -96,6 +107,8 @@ impl ActionTables {
 
 /// Every table in the kernel.
 pub struct Tables {
+    /// Where anything is listed at all.
+    near: Near,
     /// Guarded IPv4 prefixes, hosts among them.
     pub guard_v4: Table,
     /// Guarded IPv6 prefixes, hosts among them.
@@ -114,6 +127,7 @@ impl Tables {
     /// # Errors
     /// What `bpf(2)` says.
     pub fn new(
+        near: Near,
         mut guard_v4: Table,
         mut guard_v6: Table,
         allow: ActionTables,
@@ -122,6 +136,7 @@ impl Tables {
         let mut guarded: BTreeMap<Prefix, u32> = guard_v4.dump()?.into_iter().collect();
         guarded.extend(guard_v6.dump::<u32>()?);
         Ok(Self {
+            near,
             guard_v4,
             guard_v6,
             guarded,
@@ -147,6 +162,13 @@ impl Tables {
         tables.of(prefix).get(prefix)
     }
 
+    /// Takes note of a block that the program has written itself.
+    pub fn noticed(&mut self, prefix: Prefix) {
+        // The program has set its bits; a look at the start may have cleared them meanwhile.
+        self.near.add(prefix);
+        self.block.of_mut(prefix).noticed();
+    }
+
     /// Everything of one action, in no order.
     ///
     /// # Errors
@@ -162,6 +184,7 @@ impl Tables {
     /// Every table, for reports.
     pub fn all(&self) -> [&Table; 10] {
         let Self {
+            near: _,
             guard_v4,
             guard_v6,
             guarded: _,
@@ -208,8 +231,23 @@ impl Tables {
             .map_err(ApplyError::into_broken)
     }
 
+    /// Lets the program look only where something is listed. Bits are set all the time; at the start
+    /// those go that nothing needs any more.
+    ///
+    /// # Errors
+    /// What `bpf(2)` says.
+    pub fn tidy_near(&mut self) -> io::Result<()> {
+        let mut listed: Vec<Prefix> = self.guarded.keys().copied().collect();
+        for action in Action::ALL {
+            listed.extend(self.dump(action)?.into_iter().map(|(prefix, _)| prefix));
+        }
+        self.near.retain(listed.into_iter());
+        Ok(())
+    }
+
     /// Notes in `done` what was done.
     fn run(&mut self, plan: &Plan, done: &mut Plan) -> Result<(), ApplyError> {
+        self.announce(plan);
         let (protect, expose) = split(&plan.guard);
         let (lift, lower) = split(&plan.allow);
         let (cut, free) = split(&plan.block);
@@ -219,6 +257,15 @@ impl Tables {
         self.write(Action::Block, &cut, &mut done.block)?;
         self.write(Action::Allow, &lower, &mut done.allow)?;
         self.write_guard(&expose, &mut done.guard)
+    }
+
+    /// Before anything is written: where the program shall look for it.
+    fn announce(&self, plan: &Plan) {
+        let guard = plan.guard.iter().filter(|op| op.after.is_some());
+        let entries = plan.allow.iter().chain(&plan.block);
+        let entries = entries.filter(|op| op.after.is_some());
+        let prefixes = guard.map(|op| op.prefix).chain(entries.map(|op| op.prefix));
+        prefixes.for_each(|prefix| self.near.add(prefix));
     }
 
     fn write_guard(&mut self, ops: &[Op<u32>], done: &mut Vec<Op<u32>>) -> Result<(), ApplyError> {
@@ -279,22 +326,39 @@ impl Tables {
     }
 }
 
-/// Whether what the operations add to this table finds room in it.
-fn room<V>(
+/// Whether what the operations add to this table finds room in it. The scan detector has a share
+/// of its own, and so never takes an operator's.
+fn room<V: Value>(
     table: &Table,
     ops: &[Op<V>],
     in_table: impl Fn(Prefix) -> bool,
 ) -> Result<(), ApplyError> {
-    let grows: isize = ops
-        .iter()
-        .filter(|op| in_table(op.prefix))
-        .map(|op| isize::from(op.after.is_some()) - isize::from(op.before.is_some()))
-        .sum();
-    let needed = table.used().saturating_add_signed(grows);
-    if grows > 0 && needed > table.capacity() {
+    let ops: Vec<_> = ops.iter().filter(|op| in_table(op.prefix)).collect();
+    let operators = table.used() - table.auto();
+    share(
+        table,
+        &ops,
+        |value| !value.is_auto(),
+        operators,
+        table.capacity(),
+    )?;
+    share(table, &ops, V::is_auto, table.auto(), load::AUTO_ROOM)
+}
+
+fn share<V>(
+    table: &Table,
+    ops: &[&Op<V>],
+    ours: impl Fn(&V) -> bool,
+    used: usize,
+    capacity: usize,
+) -> Result<(), ApplyError> {
+    let is = |value: &Option<V>| isize::from(value.as_ref().is_some_and(&ours));
+    let grows: isize = ops.iter().map(|op| is(&op.after) - is(&op.before)).sum();
+    let needed = used.saturating_add_signed(grows);
+    if grows > 0 && needed > capacity {
         return Err(ApplyError::Full {
             table: table.name(),
-            capacity: table.capacity(),
+            capacity,
             needed,
         });
     }

@@ -1,0 +1,92 @@
+//! What a source, a port and a destination are known by.
+
+use crate::{abi::SLOTS, parse::Address, reason::Family};
+
+/// The bytes a source is known by: an IPv4 address v4-mapped (RFC 4291, section 2.5.5.2), of an
+/// IPv6 address the first `v6_prefix` bits.
+#[inline(always)]
+pub fn source(address: &Address, v6_prefix: u16) -> [u8; 16] {
+    match address.family {
+        Family::V6 => {
+            let mask = |bits: u32| match bits {
+                0 => 0,
+                1..64 => u64::MAX << (64 - bits),
+                _ => u64::MAX,
+            };
+            let prefix = u32::from(v6_prefix);
+            let [high, low] = halves(&address.bytes);
+            let high = high & mask(prefix);
+            let low = low & mask(prefix.saturating_sub(64));
+            joined(high, low)
+        }
+        _ => mapped(address),
+    }
+}
+
+/// An address in 16 bytes: IPv4 v4-mapped, IPv6 as it is.
+#[inline(always)]
+pub fn mapped(address: &Address) -> [u8; 16] {
+    match address.family {
+        Family::V6 => address.bytes,
+        _ => {
+            let [a, b, c, d] = address.octets_v4();
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+        }
+    }
+}
+
+#[inline(always)]
+fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
+    [
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_be_bytes([i, j, k, l, m, n, o, p]),
+    ]
+}
+
+#[inline(always)]
+fn joined(high: u64, low: u64) -> [u8; 16] {
+    let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) =
+        (high.to_be_bytes(), low.to_be_bytes());
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+}
+
+/// Odd, with bits spread evenly: multiplied with, every bit moves the high ones.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// 32 bits that nobody can choose without the seed.
+#[inline(always)]
+pub fn hash(bytes: &[u8; 16], seed: u64) -> u32 {
+    let [high, low] = halves(bytes);
+    let mut hash = (high ^ seed).wrapping_mul(SPREAD);
+    hash ^= hash >> 32;
+    hash = (hash ^ low).wrapping_mul(seed | 1);
+    hash ^= hash >> 29;
+    (hash.wrapping_mul(SPREAD) >> 32) as u32
+}
+
+/// The slot of a source, by its [`hash`].
+#[inline(always)]
+pub const fn slot_of(hash: u32) -> u32 {
+    hash >> (32 - SLOTS.trailing_zeros())
+}
+
+/// The tag of a source, by its [`hash`]: of the bits that do not choose the slot, and never 0.
+#[inline(always)]
+pub const fn tag_of(hash: u32) -> u8 {
+    hash as u8 | 1
+}
+
+/// Which of 128 bits stands for a port.
+#[inline(always)]
+pub fn port_bit(port: u16, seed: u64) -> u8 {
+    let mut hash = (u64::from(port) ^ seed).wrapping_mul(SPREAD);
+    hash ^= hash >> 32;
+    (hash.wrapping_mul(seed | 1) >> 57) as u8
+}
+
+/// Which of 32 bits stands for a destination, given its [`mapped`] bytes.
+#[inline(always)]
+pub fn host_bit(destination: &[u8; 16], seed: u64) -> u8 {
+    (hash(destination, !seed) >> 27) as u8
+}

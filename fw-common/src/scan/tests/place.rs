@@ -1,0 +1,170 @@
+//! Who holds a slot, and whether its ports are really closed.
+
+use core::cell::Cell;
+
+use super::*;
+
+const NEWCOMER: [u8; 16] = [2; 16];
+const NEWCOMERS_TAG: u8 = 3;
+
+/// A probe of somebody else in the same place.
+fn intrude(place: &mut Place, now: u32) -> Step {
+    let probe = Probe {
+        tag: NEWCOMERS_TAG,
+        ..syn(100)
+    };
+    place.probe(&NEWCOMER, &probe, now, || true)
+}
+
+/// Somebody else's probes until the place is his.
+fn probes_to_evict(place: &mut Place, now: u32) -> u32 {
+    let evicting = (1..=1000).find(|_| intrude(place, now) != Step::Nothing);
+    evicting.expect("it gives way")
+}
+
+/// A place in which the scanner tried so many ports at the start.
+fn after(ports: u16) -> Place {
+    let mut place = Place::default();
+    assert_eq!(place.crossing((0..ports).map(syn), START, 0), None);
+    place
+}
+
+#[test]
+fn a_free_place_is_taken_at_once() {
+    let mut place = Place::default();
+    assert_eq!(intrude(&mut place, START), Step::Counted);
+    assert_eq!(place.slot.source, NEWCOMER);
+    assert_eq!(place.claim.tag, NEWCOMERS_TAG);
+}
+
+#[test]
+fn a_source_holds_its_place_the_longer_the_more_ports_it_tried() {
+    for (ports, probes) in [(1, 8), (2, 64), (3, 255), (9, 255)] {
+        let mut place = after(ports);
+        assert_eq!(probes_to_evict(&mut place, START), probes, "{ports} ports");
+    }
+}
+
+#[test]
+fn other_sources_take_nothing_but_life() {
+    let mut place = after(3);
+    let before = place;
+    for intrusion in 1..255 {
+        assert_eq!(intrude(&mut place, START + 3599), Step::Nothing);
+        assert_eq!(place.slot, before.slot);
+        let Claim { tag, life } = place.claim;
+        assert_eq!((tag, life), (SCANNERS_TAG, 255 - intrusion));
+    }
+}
+
+#[test]
+fn whoever_takes_a_place_finds_nothing_in_it() {
+    let mut fresh = Place::default();
+    assert_eq!(intrude(&mut fresh, START + 7), Step::Counted);
+    let mut taken = Place::default();
+    let probes = (0..3).map(|port| probe(Kind::Flags, port));
+    assert_eq!(taken.crossing(probes, START, 0), None);
+    probes_to_evict(&mut taken, START + 7);
+    assert_eq!(taken, fresh);
+}
+
+/// He looks at the slot, and finds that it is not his.
+#[test]
+fn a_source_with_the_holders_tag_takes_neither_place_nor_life() {
+    let mut place = after(1);
+    let before = place;
+    for _ in 0..1000 {
+        let found = place.probe(&NEWCOMER, &syn(100), START, || true);
+        assert_eq!((found, place), (Step::Nothing, before));
+    }
+}
+
+#[test]
+fn a_spoofed_flood_between_its_probes_does_not_save_a_scanner() {
+    // 255 less 223 times 8 is 255 again.
+    const FLOOD: usize = 223;
+    let mut place = after(3);
+    let mut found = Step::Nothing;
+    for port in 3..10 {
+        for _ in 0..FLOOD {
+            assert_eq!(intrude(&mut place, START), Step::Nothing);
+        }
+        found = place.scan(&syn(port), START);
+    }
+    assert_eq!(found, Step::Crossed(Trigger::Window));
+}
+
+#[test]
+fn a_source_that_was_idle_for_a_slow_window_gives_way_within_eight_probes() {
+    for (ports, idle, expected) in [
+        (1, 0, 8),
+        (9, 3599, 255),
+        (9, 3600, 7),
+        (2, 3600, 8),
+        (9, u32::MAX / 2, 7),
+    ] {
+        let mut place = after(ports);
+        // Retries are signs of life too, though they count nothing.
+        place.scan(&syn(0), START + 60);
+        let probes = probes_to_evict(&mut place, START + 60 + idle);
+        assert_eq!(probes, expected, "{ports} ports, {idle} s idle");
+    }
+}
+
+#[test]
+fn a_clock_that_is_a_tick_behind_costs_nobody_the_place() {
+    let mut place = after(9);
+    assert_eq!(probes_to_evict(&mut place, START - 1), 255);
+}
+
+/// A probe whose port is closed or not, and whether that was asked.
+fn asked(place: &mut Place, probe: &Probe, is_closed: bool) -> (Step, bool) {
+    let asked = Cell::new(false);
+    let closed = || {
+        asked.set(true);
+        is_closed
+    };
+    let step = place.probe(&SCANNER, probe, START, closed);
+    (step, asked.get())
+}
+
+#[test]
+fn whether_a_port_is_closed_is_asked_of_all_that_counts_but_a_harmless_first_probe() {
+    let mut place = Place::default();
+    assert_eq!(asked(&mut place, &syn(1), false), (Step::Counted, false));
+    assert_eq!(asked(&mut place, &syn(1), false), (Step::Nothing, false));
+    for port in 2..10 {
+        assert_eq!(asked(&mut place, &syn(port), true), (Step::Counted, true));
+    }
+    let last = asked(&mut place, &syn(10), true);
+    assert_eq!(last, (Step::Crossed(Trigger::Window), true));
+}
+
+#[test]
+fn a_port_that_is_not_closed_leaves_no_trace() {
+    let mut place = after(9);
+    let before = place;
+    for port in 10..128 {
+        assert_eq!(asked(&mut place, &syn(port), false), (Step::Nothing, true));
+        assert_eq!(place, before);
+    }
+}
+
+#[test]
+fn a_first_probe_that_would_cross_is_asked_about() {
+    let bait = Probe {
+        weight: 10 * ONE,
+        ..syn(23)
+    };
+    let mut place = Place::default();
+    assert_eq!(asked(&mut place, &bait, false), (Step::Nothing, true));
+    assert_eq!(
+        (place.slot.points, place.slot.slow, place.claim.life),
+        (0, 0, 0)
+    );
+    // Nothing was counted, so the next is a first one no more, and whoever comes takes the slot.
+    let mut other = place;
+    assert_eq!(intrude(&mut other, START), Step::Counted);
+    let crossed = asked(&mut place, &bait, true);
+    assert_eq!(crossed, (Step::Crossed(Trigger::Window), true));
+}

@@ -1,0 +1,274 @@
+//! The list `auto`: what the offenders make of it, and what the kernel has written by itself.
+
+use std::collections::BTreeSet;
+
+use fw_common::{Prefix, abi};
+
+use super::super::{
+    owner::{Owner, wire_time},
+    problem::{Failure, kernel},
+};
+use crate::{
+    api::wire::{self, Event},
+    backend::xdp::scan::Crossings,
+    detect::{
+        blocks::Blocks,
+        rollup::Protected,
+        sentence::{Crossing, Evidence},
+        settings::Mode,
+    },
+    host::clock,
+    policy::{
+        change::{Change, Draft, Edit},
+        entry::{Action, ListId, Place},
+        guard::Guard,
+        time::{BootSecs, Now},
+    },
+};
+
+impl Owner {
+    /// At the start, before the kernel is made equal to the policy: what the program has blocked
+    /// since the last daemon ended is not taken away.
+    ///
+    /// # Errors
+    /// The kernel's tables cannot be read, or the database not be written.
+    pub(in super::super) fn restore_blocks(
+        &mut self,
+        crossings: &mut Crossings,
+    ) -> Result<(), Failure> {
+        let now = clock::now();
+        self.mark_blocks();
+        self.hear_backlog(crossings, now);
+        self.adopt_blocks(now)?;
+        let (blocks, draft) = self.derive_blocks(now)?;
+        let change = self.store.begin()?;
+        change.write(&draft, now)?;
+        change.write_offenders(self.scan.offenders.unsaved(), now)?;
+        change.commit()?;
+        self.scan.offenders.saved();
+        self.policy.apply(&draft);
+        self.scan.blocks = blocks;
+        Ok(())
+    }
+
+    /// Takes blocks into account that the kernel wrote and nobody heard of, and names them.
+    ///
+    /// # Errors
+    /// The kernel's tables cannot be read.
+    pub(in super::super) fn adopt_blocks(&mut self, now: Now) -> Result<Vec<Prefix>, Failure> {
+        let mut adopted = Vec::new();
+        let held = self.xdp.tables.dump(Action::Block);
+        let held = held.map_err(|error| kernel("cannot read the tables", &error))?;
+        for (prefix, entry) in held {
+            let place = Place {
+                prefix,
+                list: ListId::AUTO,
+            };
+            let known = self.policy.table(Action::Block).get(place).is_some();
+            let ended = entry.deadline <= now.boot_secs().0;
+            if entry.list != abi::AUTO_LIST || known || ended {
+                continue;
+            }
+            let crossing = Crossing {
+                source: prefix,
+                at: now.boot_secs(),
+                distinct_ports: self.scan.settings.ports,
+                distinct_hosts: 1,
+                ports: Vec::new(),
+                block: Some(BootSecs(entry.deadline)),
+            };
+            let settings = &self.scan.settings;
+            (self.scan.offenders).judge(&crossing, Evidence::Unproven, settings, now, 0);
+            adopted.push(prefix);
+        }
+        Ok(adopted)
+    }
+
+    /// Makes the list `auto` what the offenders make of it, and keeps both.
+    ///
+    /// # Errors
+    /// What refused; the list is as it was.
+    pub(in super::super) fn renew_blocks(&mut self, now: Now) -> Result<(), Failure> {
+        self.renew_blocks_over(&[], now)
+    }
+
+    /// As [`Owner::renew_blocks`], where the kernel has written rows of its own: those that the
+    /// list does not name, because their network is blocked as one or they are protected, go.
+    ///
+    /// # Errors
+    /// As [`Owner::renew_blocks`].
+    pub(in super::super) fn renew_blocks_over(
+        &mut self,
+        written: &[Prefix],
+        now: Now,
+    ) -> Result<(), Failure> {
+        let (blocks, mut draft) = self.derive_blocks(now)?;
+        let mut edited: BTreeSet<Prefix> =
+            draft.edits.iter().map(|edit| edit.place.prefix).collect();
+        for prefix in written {
+            let place = Place {
+                prefix: *prefix,
+                list: ListId::AUTO,
+            };
+            let listed = self.policy.table(Action::Block).get(place).cloned();
+            if edited.insert(*prefix) {
+                draft.edits.push(Edit {
+                    action: Action::Block,
+                    place,
+                    before: listed.clone(),
+                    after: listed,
+                });
+            }
+        }
+        self.commit(&draft, now, "scan")?;
+        self.save_offenders(now)?;
+        let before = std::mem::replace(&mut self.scan.blocks, blocks);
+        self.tell_networks(&before, now);
+        Ok(())
+    }
+
+    fn derive_blocks(&self, now: Now) -> Result<(Blocks, Draft), Failure> {
+        let protected = self.protected_from_blocks();
+        let blocks = (self.scan.offenders).blocks(&self.scan.settings, &protected, now);
+        let draft = self
+            .policy
+            .prepare(Change::Detected(blocks.items.clone()), now)?;
+        Ok((blocks, draft))
+    }
+
+    /// Who is guarded or allowed.
+    pub(super) fn protected_from_blocks(&self) -> Protected {
+        let allowed = self.policy.table(Action::Allow).iter();
+        let guarded = self.policy.guard.iter().map(|(prefix, _)| prefix);
+        allowed
+            .map(|(place, _)| place.prefix)
+            .chain(guarded)
+            .collect()
+    }
+
+    /// What a commit did not take along, because no entry changed.
+    pub(in super::super) fn save_offenders(&mut self, now: Now) -> Result<(), Failure> {
+        if self.scan.offenders.unsaved().next().is_some() {
+            let change = self.store.begin()?;
+            change.write_offenders(self.scan.offenders.unsaved(), now)?;
+            change.commit()?;
+            self.scan.offenders.saved();
+        }
+        Ok(())
+    }
+
+    /// Networks that are blocked as one from now on, and those that are no more.
+    fn tell_networks(&mut self, before: &Blocks, now: Now) {
+        let (old, new) = (&before.roll_ups, &self.scan.blocks.roll_ups);
+        let mut events = Vec::new();
+        for roll_up in new {
+            if !old.iter().any(|other| other.network == roll_up.network) {
+                events.push(Event::RollUp(wire::RollUp {
+                    schema: 1,
+                    time: wire_time(now.wall),
+                    prefix: roll_up.network.to_string(),
+                    sources: roll_up.sources,
+                    ttl_s: now.left(roll_up.until),
+                    blocked_until: wire_time(now.wall_of(roll_up.until)),
+                }));
+            }
+        }
+        for roll_up in old {
+            let network = roll_up.network;
+            if !new.iter().any(|other| other.network == network) {
+                let items = self.scan.blocks.items.iter();
+                events.push(Event::Unroll(wire::Unroll {
+                    schema: 1,
+                    time: wire_time(now.wall),
+                    prefix: network.to_string(),
+                    sources: items.filter(|item| network.covers(&item.prefix)).count(),
+                }));
+            }
+        }
+        self.tell_scans(events);
+    }
+
+    /// Writes events into the security log and tells listeners.
+    pub(in super::super) fn tell_scans(&mut self, events: Vec<Event>) {
+        let result = self.scan.log.append(&events);
+        self.note("security log", result.map_err(Failure::from));
+        for event in events {
+            // Without listeners there is nobody to fail.
+            let _ = self.events.send(event);
+        }
+    }
+
+    /// Frees sources whom somebody has allowed, guarded or unblocked.
+    ///
+    /// # Errors
+    /// What refused; they are freed with the next change.
+    pub(in super::super) fn pardon(
+        &mut self,
+        prefixes: &[Prefix],
+        now: Now,
+    ) -> Result<(), Failure> {
+        for prefix in prefixes {
+            self.scan.offenders.pardon(*prefix, now);
+        }
+        match self.scan.blocks.items.is_empty() {
+            true => self.save_offenders(now),
+            false => self.renew_blocks(now),
+        }
+    }
+
+    /// What an accepted change of an operator means for the detector.
+    pub(in super::super) fn pardon_after(
+        &mut self,
+        draft: &Draft,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let pardons = |edit: &Edit| match (edit.action, &edit.after) {
+            (Action::Allow, Some(_)) => Some(edit.place.prefix),
+            (Action::Block, None) if edit.place.list == ListId::AUTO => {
+                Some(self.scan.blocks.meant_by(edit.place.prefix))
+            }
+            _ => None,
+        };
+        let prefixes: Vec<Prefix> = draft.edits.iter().filter_map(pardons).collect();
+        match prefixes.is_empty() {
+            true => Ok(()),
+            false => self.pardon(&prefixes, now),
+        }
+    }
+
+    /// What a change of the guard means for the detector.
+    pub(in super::super) fn pardon_guarded(&mut self, before: &Guard) -> Result<(), Failure> {
+        let known: BTreeSet<Prefix> = before.iter().map(|(prefix, _)| prefix).collect();
+        let guarded = self.policy.guard.iter().map(|(prefix, _)| prefix);
+        let new: Vec<Prefix> = guarded.filter(|prefix| !known.contains(prefix)).collect();
+        self.pardon(&new, clock::now())
+    }
+
+    /// Sources that are blocked, and may be forged.
+    pub(in super::super) fn unproven(&self) -> Vec<Prefix> {
+        self.scan.offenders.unproven(clock::now()).collect()
+    }
+
+    /// Says whether the entries of the detector's list are enforced.
+    pub(in super::super) fn mark_blocks(&mut self) {
+        let observed = self.scan.settings.mode != Mode::Enforce;
+        self.policy.observe(observed.then_some(ListId::AUTO));
+    }
+
+    /// Writes the entries of the detector's list anew, after they were marked.
+    ///
+    /// # Errors
+    /// The kernel's or the database's refusal.
+    pub(in super::super) fn rewrite_blocks(&mut self, now: Now) -> Result<(), Failure> {
+        let blocks = self.policy.table(Action::Block).iter();
+        let auto = blocks.filter(|(place, _)| place.list == ListId::AUTO);
+        let edits = auto.map(|(place, entry)| Edit {
+            action: Action::Block,
+            place,
+            before: Some(entry.clone()),
+            after: Some(entry.clone()),
+        });
+        let draft = Draft::of(edits.collect());
+        self.commit(&draft, now, "scan")
+    }
+}

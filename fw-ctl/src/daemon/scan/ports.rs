@@ -1,0 +1,101 @@
+//! Which ports are served: what listens here, what address translation sends on, and what the
+//! configuration says.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use fw_common::abi::PortWord;
+
+use super::super::{
+    handle::Handle,
+    owner::Owner,
+    problem::{Failure, kernel},
+};
+use crate::{
+    api::wire::Code,
+    host::{OpenPorts, clock, listeners, published::Published},
+};
+
+/// How often is looked. A service that is younger is known to the kernel program all the same: it
+/// asks for a socket before it counts.
+pub const LOOK: Duration = Duration::from_secs(5);
+
+/// The look before has not come to its end.
+const BUSY: &str = "the tools that show published ports take their time";
+
+/// The look at published ports remembers what it saw.
+#[derive(Clone, Default)]
+pub struct Ports(Arc<Mutex<Published>>);
+
+impl Ports {
+    /// Looks, in a task of its own, and hands the owner what was found.
+    pub fn look(&self, handle: Handle, own: Vec<IpAddr>) {
+        let published = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let looked = tokio::task::spawn_blocking(move || {
+                let mut open = listeners::look();
+                // A tool that hangs holds one thread, and not one more with every look.
+                match published.try_lock() {
+                    Ok(mut published) => open.extend(published.look(&own)),
+                    Err(_) => open.problems.push(BUSY.to_owned()),
+                }
+                open
+            });
+            let Ok(open) = looked.await else {
+                return;
+            };
+            let taken = handle.call(move |owner| {
+                let result = owner.take_ports(&open);
+                owner.note("served ports", result.and(problems(&open.problems)));
+                Ok(())
+            });
+            // The daemon is ending: nobody is left to be told.
+            drop(taken.await);
+        });
+    }
+}
+
+fn problems(problems: &[String]) -> Result<(), Failure> {
+    match problems {
+        [] => Ok(()),
+        problems => Err(Failure::new(Code::Kernel, problems.join("; "))),
+    }
+}
+
+impl Owner {
+    /// Tells the kernel which ports are served.
+    pub(in super::super) fn take_ports(&mut self, open: &OpenPorts) -> Result<(), Failure> {
+        let scan = &mut self.scan;
+        let mut serving = open.ports.clone();
+        serving.merge(&scan.settings.served);
+        if !open.problems.is_empty() {
+            // Who was served before may still be.
+            serving.merge(scan.served.ports());
+        }
+        scan.served
+            .look(&serving, scan.settings.grace, clock::now());
+        let served = scan.served.ports().words();
+        let bait = scan.settings.bait.words();
+        let words = served.iter().zip(bait);
+        let words: Vec<PortWord> = words
+            .map(|(served, bait)| PortWord {
+                served: *served,
+                bait: *bait,
+            })
+            .collect();
+        if words != scan.words {
+            let written = self.xdp.scan.set_ports(&scan.words, &words);
+            written.map_err(|error| kernel("cannot write the served ports", &error))?;
+            scan.words = words;
+        }
+        Ok(())
+    }
+
+    /// Addresses of this host, as of the last look.
+    pub(in super::super) fn own_addresses(&self) -> Vec<IpAddr> {
+        self.scan.own.iter().copied().collect()
+    }
+}
