@@ -139,6 +139,8 @@ pub enum Transport {
     Unknown,
     /// A TCP header.
     Tcp,
+    /// Hidden behind more than [`MAX_EXTENSIONS`] extension headers.
+    Chain,
     /// The ports of a TCP header in a first fragment that ends before the flags.
     TcpCut,
     /// A UDP header.
@@ -294,6 +296,10 @@ fn ipv6(frame: &impl Frame, start: usize, packet: &mut Packet) -> Option<()> {
         if later_fragment {
             return Some(());
         }
+    }
+    if is_extension(protocol) {
+        packet.transport = Transport::Chain;
+        return Some(());
     }
     transport(frame, offset, more_fragments, packet);
     Some(())

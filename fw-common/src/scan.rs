@@ -5,17 +5,22 @@
 //!
 //! Every port counts once, however often it is tried. Two scores grow with each new port: one
 //! halves with every window that passes, so a scan astride an edge is found like any other; the
-//! other halves with every slow window, and finds who is patient. Bits of a port set never exceed
+//! other halves with every slow window, and finds who is patient. (A slow window ends the other
+//! score too, so that no port counts twice for it; whoever waits for that moment is a slow scanner
+//! all the same.) Bits of a port set never exceed
 //! the ports tried, so a collision of hashes finds a scan later, and never one that was none.
 
 mod key;
 
 use crate::parse::{Packet, Transport};
 
-pub use key::{hash, host_bit, mapped, port_bit, slot_of, source, tag_of};
+pub use key::{hash, host_bit, length_of, mapped, port_bit, slot_of, source, tag_of};
 
 /// Points of a SYN to a port that is not served; thresholds are multiples of it.
 pub const ONE: u16 = 16;
+
+/// More points than any threshold has.
+const ENOUGH: u16 = 65 * ONE;
 
 /// What kind of packet a probe is. The numbers are bits of [`Slot::kinds`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +35,17 @@ pub enum Kind {
     Flags = 4,
     /// FIN and ACK: a late goodbye, or a Maimon probe.
     Fin = 8,
+    /// More extension headers than are read (RFC 8200, section 4.1: each occurs once). Linux would
+    /// deliver what hides behind them, at a port that nobody can tell.
+    Chain = 32,
 }
 
 impl Kind {
     /// Bit of [`Slot::kinds`] for a port of [`crate::abi::PortWord::bait`].
     pub const BAIT: u8 = 16;
+    /// Bit of [`Slot::kinds`] for packets that came over another path than the first probe, by
+    /// their hop limits: they need not all be of the same host.
+    pub const PATHS: u8 = 64;
 
     /// Points, if it meets a port that is not served.
     #[inline(always)]
@@ -43,6 +54,7 @@ impl Kind {
             Self::Syn | Self::Fin => ONE,
             Self::Udp => ONE / 2,
             Self::Flags => 2 * ONE,
+            Self::Chain => ENOUGH,
         }
     }
 }
@@ -59,6 +71,7 @@ pub fn kind(packet: &Packet) -> Option<Kind> {
     match packet.transport {
         Transport::Udp => Some(Kind::Udp),
         Transport::TcpCut => Some(Kind::Flags),
+        Transport::Chain => Some(Kind::Chain),
         Transport::Tcp => {
             let flags = packet.tcp_flags;
             match (flags & SYN != 0, flags & (FIN | RST | ACK)) {
@@ -113,6 +126,8 @@ pub struct Probe {
     pub kinds: u8,
     /// Of the source: [`tag_of`].
     pub tag: u8,
+    /// TTL or hop limit.
+    pub hop_limit: u8,
 }
 
 /// What is known of one source: one cache line in the array `SCAN`.
@@ -135,8 +150,8 @@ pub struct Slot {
     pub points: u16,
     /// Score of the slow window.
     pub slow: u16,
-    /// Zero.
-    pub reserved: u8,
+    /// Hop limit of the first probe.
+    pub hop_limit: u8,
     /// What was seen: bits of [`Kind`].
     pub kinds: u8,
     /// The last ports that were counted, oldest first; 0 where there are fewer.
@@ -160,7 +175,7 @@ pub struct Claim {
 
 /// [`Claim::life`] of a source seen once. More, and a newcomer waits longer for a place in a flood;
 /// less, and he loses it sooner.
-const FIRST_LIFE: u8 = 8;
+const FIRST_LIFE: u8 = 16;
 
 /// What a probe came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +223,8 @@ pub fn step(
             life: 0,
         };
     } else {
+        // It may have been lost with the claims of an earlier start.
+        claim.tag = probe.tag;
         pass_time(slot, limits, now);
     }
     if !is_new(slot, probe) {
@@ -242,11 +259,27 @@ pub fn has_crossed(slot: &Slot, source: &[u8; 16]) -> bool {
     slot.source == *source && slot.points == CROSSED
 }
 
-/// A served port was asked for: half a port of the slow score is forgiven.
+/// A served port was asked for: half a port of the slow score is forgiven, unless the source has
+/// probed of late. So a crowd behind one address makes up for its mistakes, and a scanner who does
+/// the same must wait for some windows after each probe.
 #[inline(always)]
-pub fn forgive(slot: &mut Slot, source: &[u8; 16]) {
-    if slot.source == *source {
+pub fn forgive(slot: &mut Slot, source: &[u8; 16], hop_limit: u8, limits: &Thresholds, now: u32) {
+    if slot.source != *source {
+        return;
+    }
+    compare_path(slot, hop_limit);
+    pass_time(slot, limits, now);
+    if slot.points == 0 {
         slot.slow = slot.slow.saturating_sub(ONE / 2);
+    }
+}
+
+#[inline(always)]
+fn compare_path(slot: &mut Slot, hop_limit: u8) {
+    if slot.kinds == 0 {
+        slot.hop_limit = hop_limit;
+    } else if slot.hop_limit != hop_limit {
+        slot.kinds |= Kind::PATHS;
     }
 }
 
@@ -320,6 +353,7 @@ fn note(slot: &mut Slot, probe: &Probe) {
         slot.ports[1] = known;
     }
     slot.hosts |= 1 << (probe.host_bit & 31);
+    compare_path(slot, probe.hop_limit);
     slot.kinds |= probe.kinds;
 }
 

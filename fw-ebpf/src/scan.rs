@@ -42,13 +42,13 @@ pub fn count(context: &XdpContext, packet: &Packet, kind: Kind) -> Option<NonNul
     if served && kind != Kind::Syn || kind == Kind::Fin && own_connection {
         return None;
     }
-    let source = scan::source(&packet.source, config.v6_prefix);
+    let source = scan::source(&packet.source, length(packet, config));
     let hash = scan::hash(&source, config.seed);
     let (place, tag) = (scan::slot_of(hash), scan::tag_of(hash));
     let claim = maps::claim(place)?;
     if served {
         if claim.tag == tag {
-            forgive(place, &source);
+            forgive(place, &source, packet.hop_limit);
         }
         return None;
     }
@@ -65,6 +65,7 @@ pub fn count(context: &XdpContext, packet: &Packet, kind: Kind) -> Option<NonNul
         weight: if bait { config.bait } else { kind.weight() },
         kinds: kind as u8 | if bait { Kind::BAIT } else { 0 },
         tag,
+        hop_limit: packet.hop_limit,
     };
     let slot = SCAN.get_ptr_mut(place)?;
     // SAFETY: an element of the array, which lives as long as the program.
@@ -112,15 +113,22 @@ fn advance(
     }
 }
 
-#[inline(always)]
-fn forgive(place: u32, source: &[u8; 16]) {
-    let Some(slot) = SCAN.get_ptr_mut(place) else {
+#[inline(never)]
+fn forgive(place: u32, source: &[u8; 16], hop_limit: u8) {
+    let (Some(slot), Some(config)) = (SCAN.get_ptr_mut(place), maps::config()) else {
         return;
     };
+    let now = maps::coarse_seconds();
     // SAFETY: as in `count`.
     if let Some(lock) = unsafe { lock::take(&raw mut (*slot).lock) } {
         // SAFETY: as in `count`.
-        scan::forgive(unsafe { &mut *slot }, source);
+        scan::forgive(
+            unsafe { &mut *slot },
+            source,
+            hop_limit,
+            &config.thresholds,
+            now,
+        );
         lock::release(lock);
     }
 }
@@ -178,10 +186,7 @@ fn block(source: &[u8; 16], time_ns: u64) -> u32 {
 /// Bits of the source's prefix.
 #[inline(always)]
 fn length(packet: &Packet, config: &Config) -> u8 {
-    match packet.source.family {
-        Family::V6 => config.v6_prefix as u8,
-        _ => 32,
-    }
+    scan::length_of(&packet.source, &packet.destination, config.v6_prefix)
 }
 
 /// One event for a crossing. Those without a block are many in a spoofed flood, and limited.

@@ -154,7 +154,7 @@ pub const PORTS: MapSpec = array(
     2 * PORT_WORDS,
 );
 /// This host's own addresses, which alone are probed: an IPv4 address as v4-mapped IPv6 address.
-pub const OWN: MapSpec = table("OWN", MapKind::Hash, 16, 4, 4096);
+pub const OWN: MapSpec = table("OWN", MapKind::Hash, 16, 4, 1 << 16);
 /// [`super::ScanEvent`]s.
 pub const SCANS: MapSpec = MapSpec {
     name: "SCANS",

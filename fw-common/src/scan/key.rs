@@ -2,10 +2,24 @@
 
 use crate::{abi::SLOTS, parse::Address, reason::Family};
 
-/// The bytes a source is known by: an IPv4 address v4-mapped (RFC 4291, section 2.5.5.2), of an
-/// IPv6 address the first `v6_prefix` bits.
+/// Bits of its address that make one source: 32 of IPv4, `v6_prefix` of IPv6, and all of them if
+/// the source is in the /64 of its destination. There it is a neighbour among others.
 #[inline(always)]
-pub fn source(address: &Address, v6_prefix: u16) -> [u8; 16] {
+pub const fn length_of(source: &Address, destination: &Address, v6_prefix: u16) -> u8 {
+    match (source.family, destination.family) {
+        (Family::V6, Family::V6) => {
+            let ([ours, _], [theirs, _]) = (halves(&destination.bytes), halves(&source.bytes));
+            if ours == theirs { 128 } else { v6_prefix as u8 }
+        }
+        (Family::V6, _) => v6_prefix as u8,
+        _ => 32,
+    }
+}
+
+/// The bytes a source is known by: an IPv4 address v4-mapped (RFC 4291, section 2.5.5.2), of an
+/// IPv6 address the first `length` bits.
+#[inline(always)]
+pub fn source(address: &Address, length: u8) -> [u8; 16] {
     match address.family {
         Family::V6 => {
             let mask = |bits: u32| match bits {
@@ -13,7 +27,7 @@ pub fn source(address: &Address, v6_prefix: u16) -> [u8; 16] {
                 1..64 => u64::MAX << (64 - bits),
                 _ => u64::MAX,
             };
-            let prefix = u32::from(v6_prefix);
+            let prefix = u32::from(length);
             let [high, low] = halves(&address.bytes);
             let high = high & mask(prefix);
             let low = low & mask(prefix.saturating_sub(64));
@@ -36,7 +50,7 @@ pub fn mapped(address: &Address) -> [u8; 16] {
 }
 
 #[inline(always)]
-fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
     [
         u64::from_be_bytes([a, b, c, d, e, f, g, h]),

@@ -90,7 +90,10 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| kernel("cannot start the runtime", &error))?;
-    runtime.block_on(serve(options))
+    let result = runtime.block_on(serve(options));
+    // A look at the host that hangs does not hold the end up.
+    runtime.shutdown_timeout(GRACE);
+    result
 }
 
 async fn serve(options: &Options) -> Result<(), Failure> {
@@ -144,8 +147,8 @@ async fn attend(
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look_at_ports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ports = Ports::default();
-    let mut watchdog =
-        interval(sd_notify::watchdog_enabled().map_or(LOOK_AROUND, |limit| limit / 2));
+    let limit = sd_notify::watchdog_enabled();
+    let mut watchdog = interval(limit.map_or(LOOK_AROUND, |limit| limit / 2));
     notify(&[NotifyState::Ready]);
     tracing::info!(pid = std::process::id(), "ready");
 
@@ -177,7 +180,8 @@ async fn attend(
                 look(handle.clone());
             }
             _ = look_around.tick() => look(handle.clone()),
-            _ = watchdog.tick() => notify(&[NotifyState::Watchdog]),
+            // Whoever did not ask for it may not read it, and then the next one would wait.
+            _ = watchdog.tick(), if limit.is_some() => notify(&[NotifyState::Watchdog]),
             _ = hangup.recv() => {
                 notify(&[NotifyState::Reloading]);
                 owner.reload();

@@ -15,8 +15,9 @@ use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use aya::maps::MapError;
 use fw_common::{
+    Prefix,
     abi::{self, PortWord},
-    scan::{ONE, Thresholds},
+    scan::{self, ONE, Thresholds},
 };
 
 use self::crossings::Heard;
@@ -32,11 +33,11 @@ use crate::{
         blocks::Blocks,
         caps::{Grants, Taken},
         offenders::Offenders,
-        ports::PortSet,
+        ports::{PortSet, Ports},
         served::Served,
         settings::{Mode, Overrides, Settings},
     },
-    host::{clock, listeners::local_range, random::random},
+    host::{clock, listeners, random::random},
     policy::time::Now,
     store::Store,
 };
@@ -53,6 +54,9 @@ pub struct Detector {
     pub(super) served: Served,
     /// The port words, as the kernel has them.
     words: Vec<PortWord>,
+    /// Where answers to this host's own questions arrive. Never narrowed: whoever has used other
+    /// ports once will again.
+    answers: Option<Ports>,
     /// Addresses of this host.
     own: BTreeSet<IpAddr>,
     heard: Heard,
@@ -60,6 +64,8 @@ pub struct Detector {
     seed: u64,
     /// As the kernel has it.
     granted: u64,
+    /// Sources whose packets came over more than one path: their being real proves nothing.
+    suspects: BTreeSet<Prefix>,
     /// Reports that had been lost when the blocks were last compared with the kernel's.
     lost: u64,
 }
@@ -80,7 +86,11 @@ impl Detector {
         let settings = overrides.over(&config.scan);
         let before = xdp.config().map_err(failed)?;
         let (taken, totals) = (xdp.scan.taken(), xdp.scan.totals());
-        let grants = Grants::resume(taken.map_err(failed)?, before.granted, &settings, now);
+        let taken = taken.map_err(failed)?;
+        // Were the count of what was taken lost, all that was ever granted would be room.
+        let most = taken.saturating_add(settings.unproven_per_minute.into());
+        let granted = before.granted.min(most);
+        let grants = Grants::resume(taken, granted, &settings, now);
         let words = xdp.scan.ports().map_err(failed)?;
         let served = PortSet::from_words(words.iter().map(|word| word.served));
         let seed = match before.seed {
@@ -90,13 +100,15 @@ impl Detector {
         Ok(Self {
             offenders: Offenders::restore(store.offenders()?, grants),
             blocks: Blocks::default(),
+            answers: listeners::answers(&served),
             served: Served::resume(served),
             words,
             own: BTreeSet::new(),
             heard: Heard::default(),
             log: SecurityLog::new(store.directory(), settings.classic_log),
             seed,
-            granted: before.granted,
+            granted,
+            suspects: BTreeSet::new(),
             lost: totals.map_err(failed)?.lost,
             overrides,
             settings,
@@ -108,12 +120,24 @@ impl Detector {
         self.settings.mode != Mode::Off
     }
 
+    /// Bits of an address that make one source, whichever of ours it probes.
+    pub(super) fn source_length(&self, address: IpAddr) -> u8 {
+        let source = address.into();
+        let length =
+            |own: IpAddr| scan::length_of(&source, &own.into(), self.settings.v6_prefix.into());
+        let lengths = self
+            .own
+            .iter()
+            .copied()
+            .chain([address.to_canonical()].into_iter().filter(IpAddr::is_ipv4));
+        lengths.map(length).max().unwrap_or(self.settings.v6_prefix)
+    }
+
     /// The detector's part of the runtime switches.
     pub(super) fn switches(&self) -> abi::Config {
         let secs = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
         let points = |ports: u32| u16::try_from(ports).unwrap_or(u16::MAX).saturating_mul(ONE);
         let settings = &self.settings;
-        let ephemeral = local_range();
         abi::Config {
             scan: match settings.mode {
                 Mode::Off => abi::Config::SCAN_OFF,
@@ -131,7 +155,9 @@ impl Detector {
             ttl: secs(settings.ttl),
             bait: points(settings.bait_weight),
             // Without the range, none of the ports is excepted.
-            ephemeral: ephemeral.map_or([1, 0], |range| [range.first, range.last]),
+            ephemeral: self
+                .answers
+                .map_or([1, 0], |range| [range.first, range.last]),
             v6_prefix: settings.v6_prefix.into(),
             ..abi::Config::default()
         }
@@ -164,7 +190,12 @@ impl Owner {
             self.renew_blocks_over(&adopted, now)?;
         }
         let taken = Taken { blocks, lost };
-        let granted = self.scan.offenders.refill(taken, &self.scan.settings, now);
+        let room = self.scan.offenders.refill(taken, &self.scan.settings, now);
+        // Whoever does not fit into the kernel's guard must not be blocked there.
+        let granted = match self.alarms.contains_key("guard") {
+            true => 0,
+            false => room,
+        };
         if granted != self.scan.granted {
             self.scan.granted = granted;
             self.configure()?;

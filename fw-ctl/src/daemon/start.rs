@@ -191,6 +191,7 @@ async fn fill_and_attach(
     links: Vec<Link>,
 ) -> Result<(), Failure> {
     let older = owner.xdp.adopt_links(&links)?;
+    owner.links.clone_from(&links);
     // The whole guard is known before the kernel hears of any of it: nobody is let go meanwhile.
     owner.take_configured();
     owner.take_in(host::discover().await);

@@ -77,8 +77,8 @@ impl Grants {
         let room = left(settings.unproven_per_minute, minute)
             .min(left(settings.max_unproven, own.unproven + unknown))
             .min(left(settings.max_blocks, own.total + unknown));
-        self.granted = self.granted.max(blocks + room);
-        self.promised = self.granted - blocks;
+        self.granted = blocks + room;
+        self.promised = room;
         self.granted
     }
 

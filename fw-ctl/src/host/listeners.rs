@@ -8,7 +8,7 @@ use netlink_packet_sock_diag::{
 };
 
 use super::{OpenPorts, describe, sock_diag::sockets};
-use crate::detect::ports::{Ports, Protocol};
+use crate::detect::ports::{PortSet, Ports, Protocol};
 
 /// Where the kernel takes the ports of sockets that name none, of IPv6 too.
 const LOCAL_PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -16,23 +16,57 @@ const LOCAL_PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// Index of the interface `lo` in every namespace.
 const LOOPBACK: u32 = 1;
 
+/// 1 where packets are forwarded.
+const FORWARDING: [&str; 2] = [
+    "/proc/sys/net/ipv4/ip_forward",
+    "/proc/sys/net/ipv6/conf/all/forwarding",
+];
+
+/// Ports that any user may take.
+const UNPRIVILEGED: Ports = Ports {
+    protocol: Protocol::Udp,
+    first: 1024,
+    last: u16::MAX,
+};
+
 /// Ports that are served to other hosts: TCP sockets that listen and UDP sockets without a peer,
-/// unless they are bound to a loopback address. To those of UDP belongs the whole range of local
-/// ports: what arrives there may be the late answer to a question of ours.
+/// unless they are bound to a loopback address. To those of UDP belong the ports where answers
+/// arrive: what comes there may be a late one.
 pub fn look() -> OpenPorts {
     let mut open = OpenPorts::default();
     open.add_sockets(Protocol::Tcp);
     open.add_sockets(Protocol::Udp);
-    match fs::read_to_string(LOCAL_PORT_RANGE).map(|text| local_ports(&text)) {
-        Ok(Some(range)) => open.ports.extend([range]),
-        Ok(None) => open
-            .problems
-            .push(format!("{LOCAL_PORT_RANGE} holds no range of ports")),
-        Err(error) => open
-            .problems
-            .push(format!("cannot read {LOCAL_PORT_RANGE}: {error}")),
+    open.answers = answers(&open.ports);
+    match open.answers {
+        Some(range) => open.ports.extend([range]),
+        None => open.problems.push(format!(
+            "no range of ports can be read from {LOCAL_PORT_RANGE}"
+        )),
     }
     open
+}
+
+/// The ports where this host's own connections come from, and so their answers arrive: those that
+/// sockets get which name none. All that are unprivileged, where others are seen to be used beside
+/// those `served` (resolvers spread their questions), and where packets are forwarded (masquerading
+/// keeps the ports of its clients).
+pub fn answers(served: &PortSet) -> Option<Ports> {
+    let range = local_ports(&fs::read_to_string(LOCAL_PORT_RANGE).ok()?)?;
+    let forwards = |path: &&str| fs::read_to_string(path).is_ok_and(|text| text.trim() == "1");
+    let mut wide = FORWARDING.iter().any(forwards);
+    let looked = sockets(IPPROTO_UDP, &StateFlags::ESTABLISHED, 0, |socket| {
+        let port = socket.socket_id.source_port;
+        let own = is_public(socket) && !served.contains(Protocol::Udp, port);
+        wide |= own && port >= UNPRIVILEGED.first && !(range.first..=range.last).contains(&port);
+        match wide {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    match wide || looked.is_err() {
+        true => Some(UNPRIVILEGED),
+        false => Some(range),
+    }
 }
 
 impl OpenPorts {
@@ -58,11 +92,6 @@ impl OpenPorts {
 fn is_public(socket: &InetResponseHeader) -> bool {
     let bound = socket.socket_id.source_address.to_canonical();
     !bound.is_loopback() && socket.socket_id.interface_id != LOOPBACK
-}
-
-/// The ports that sockets get which name none: where our own connections come from.
-pub fn local_range() -> Option<Ports> {
-    local_ports(&fs::read_to_string(LOCAL_PORT_RANGE).ok()?)
 }
 
 /// Two numbers, with a tab between them.

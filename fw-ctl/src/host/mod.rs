@@ -25,7 +25,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use tokio::task;
 
-use crate::detect::ports::PortSet;
+use crate::detect::ports::{PortSet, Ports};
 
 pub use netlink::NetlinkError;
 
@@ -97,6 +97,8 @@ impl Found {
 pub struct OpenPorts {
     /// What was found.
     pub ports: PortSet,
+    /// Where answers to this host's own questions arrive.
+    pub answers: Option<Ports>,
     /// What could not be found out, one sentence each.
     pub problems: Vec<String>,
 }

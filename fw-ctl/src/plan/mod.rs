@@ -99,6 +99,12 @@ impl Plan {
             .iter()
             .map(|op| (op.prefix, op.after.is_some()))
             .collect();
+        // Who is only let go or protected by it cannot be locked out by it.
+        let cuts = self.block.iter().any(|op| op.after.is_some());
+        let exposes = self.guard.iter().any(|op| op.after.is_none());
+        if !cuts && !exposes {
+            return Ok(CheckedPlan(self));
+        }
         for (prefix, sources) in guard.iter() {
             let held = changed
                 .get(&prefix)

@@ -9,7 +9,7 @@ use super::*;
 
 proptest! {
     #[test]
-    fn an_ipv6_source_is_its_prefix(bits in any::<u128>(), prefix in 48..=128_u16) {
+    fn an_ipv6_source_is_its_prefix(bits in any::<u128>(), prefix in 48..=128_u8) {
         let address = Address::from(IpAddr::V6(Ipv6Addr::from_bits(bits)));
         let network = bits >> (128 - prefix) << (128 - prefix);
         prop_assert_eq!(source(&address, prefix), network.to_be_bytes());
@@ -17,7 +17,7 @@ proptest! {
     }
 
     #[test]
-    fn an_ipv4_source_is_its_mapped_address(bits in any::<u32>(), prefix in 48..=128_u16) {
+    fn an_ipv4_source_is_its_mapped_address(bits in any::<u32>(), prefix in 48..=128_u8) {
         let v4 = Ipv4Addr::from_bits(bits);
         let expected = v4.to_ipv6_mapped().octets();
         let address = Address::from(IpAddr::V4(v4));

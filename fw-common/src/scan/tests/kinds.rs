@@ -87,3 +87,11 @@ fn each_kind_has_a_bit_of_its_own() {
     let distinct = all.clone().fold(0, |seen, bit| seen | bit);
     assert_eq!(distinct.count_ones() as usize, all.count());
 }
+
+#[test]
+fn a_chain_of_headers_that_nobody_sends_is_enough_by_itself() {
+    assert_eq!(kind(&packet(Transport::Chain, 0)), Some(Kind::Chain));
+    let highest = 64 * ONE;
+    assert!(Kind::Chain.weight() > highest);
+    assert!(Kind::Flags.weight() < 3 * ONE);
+}

@@ -86,6 +86,7 @@ fn probe(kind: Kind, port: u16) -> Probe {
         weight: kind.weight(),
         kinds: kind as u8,
         tag: SCANNERS_TAG,
+        hop_limit: 64,
     }
 }
 

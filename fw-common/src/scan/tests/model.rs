@@ -114,8 +114,13 @@ proptest! {
         for event in &events {
             now += event.pause;
             if event.succeeds {
-                forgive(&mut place.slot, &SCANNER);
-                model.slow = model.slow.saturating_sub(u32::from(ONE / 2));
+                forgive(&mut place.slot, &SCANNER, 64, &LIMITS, now);
+                if model.began.is_some() {
+                    model.pass_time(now);
+                    if model.points == 0 {
+                        model.slow = model.slow.saturating_sub(u32::from(ONE / 2));
+                    }
+                }
                 continue;
             }
             let first = model.began.is_none();

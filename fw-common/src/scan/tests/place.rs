@@ -39,7 +39,7 @@ fn a_free_place_is_taken_at_once() {
 
 #[test]
 fn a_source_holds_its_place_the_longer_the_more_ports_it_tried() {
-    for (ports, probes) in [(1, 8), (2, 64), (3, 255), (9, 255)] {
+    for (ports, probes) in [(1, 16), (2, 128), (3, 255), (9, 255)] {
         let mut place = after(ports);
         assert_eq!(probes_to_evict(&mut place, START), probes, "{ports} ports");
     }
@@ -95,13 +95,13 @@ fn a_spoofed_flood_between_its_probes_does_not_save_a_scanner() {
 }
 
 #[test]
-fn a_source_that_was_idle_for_a_slow_window_gives_way_within_eight_probes() {
+fn a_source_that_was_idle_for_a_slow_window_gives_way_within_sixteen_probes() {
     for (ports, idle, expected) in [
-        (1, 0, 8),
+        (1, 0, 16),
         (9, 3599, 255),
-        (9, 3600, 7),
-        (2, 3600, 8),
-        (9, u32::MAX / 2, 7),
+        (9, 3600, 15),
+        (2, 3600, 16),
+        (9, u32::MAX / 2, 15),
     ] {
         let mut place = after(ports);
         // Retries are signs of life too, though they count nothing.

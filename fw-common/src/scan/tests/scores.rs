@@ -171,23 +171,48 @@ fn the_last_five_ports_are_remembered_in_their_order() {
 }
 
 #[test]
-fn a_success_takes_half_a_port_off_the_slow_score_only() {
+fn a_success_takes_half_a_port_off_the_slow_score_once_the_window_is_forgotten() {
     let mut place = Place::default();
     place.scan(&syn(1), START);
-    forgive(&mut place.slot, &[9; 16]);
-    assert_eq!((place.slot.points, place.slot.slow), (ONE, ONE));
-    for slow in [ONE / 2, 0, 0] {
-        forgive(&mut place.slot, &SCANNER);
-        assert_eq!((place.slot.points, place.slot.slow), (ONE, slow));
+    let later = START + 5 * LIMITS.window;
+    for (source, now, slow) in [
+        ([9; 16], later, ONE),
+        (SCANNER, START, ONE),
+        (SCANNER, later - 1, ONE),
+        (SCANNER, later, ONE / 2),
+        (SCANNER, later, 0),
+        (SCANNER, later, 0),
+    ] {
+        forgive(&mut place.slot, &source, 64, &LIMITS, now);
+        assert_eq!(place.slot.slow, slow);
     }
-    // What succeeds twice as often as it fails is never a patient scanner.
-    for port in 2..128 {
-        let now = START + u32::from(port) * 28;
-        let found = place.scan(&syn(port), now);
-        assert_eq!(found, Step::Counted, "port {port}");
-        forgive(&mut place.slot, &SCANNER);
-        forgive(&mut place.slot, &SCANNER);
+}
+
+#[test]
+fn a_crowd_that_succeeds_is_forgiven_and_a_scanner_that_succeeds_is_found() {
+    let mut crowd = Place::default();
+    let mut scanner = Place::default();
+    let mut last = Step::Nothing;
+    for port in 0..30 {
+        // A mistake every six minutes, and a probe every thirty seconds.
+        let now = START + u32::from(port) * 360;
+        assert_ne!(
+            crowd.scan(&syn(port), now),
+            Step::Crossed(Trigger::Slow),
+            "port {port}"
+        );
+        for second in 0..360 {
+            forgive(&mut crowd.slot, &SCANNER, 64, &LIMITS, now + second);
+        }
+        let now = START + u32::from(port) * 30;
+        if !has_crossed(&scanner.slot, &SCANNER) && last != Step::Crossed(Trigger::Slow) {
+            last = scanner.scan(&syn(port), now);
+        }
+        for second in 0..30 {
+            forgive(&mut scanner.slot, &SCANNER, 64, &LIMITS, now + second);
+        }
     }
+    assert_eq!(last, Step::Crossed(Trigger::Slow));
 }
 
 #[test]
@@ -197,7 +222,7 @@ fn successes_do_not_hide_a_scan_in_a_window() {
     for port in 1..=10 {
         last = place.scan(&syn(port), START);
         for _ in 0..100 {
-            forgive(&mut place.slot, &SCANNER);
+            forgive(&mut place.slot, &SCANNER, 64, &LIMITS, START);
         }
     }
     assert_eq!(last, Step::Crossed(Trigger::Window));
@@ -238,4 +263,29 @@ fn only_the_source_that_crossed_has_crossed() {
     assert!(!has_crossed(&place.slot, &[9; 16]));
     begin(&mut place.slot, &SCANNER, START);
     assert!(!has_crossed(&place.slot, &SCANNER));
+}
+
+#[test]
+fn packets_over_two_paths_are_marked_whichever_came_first() {
+    let path = |slot: &Slot| slot.kinds & Kind::PATHS != 0;
+    let mut place = Place::default();
+    let probe = |port, hop_limit| Probe {
+        hop_limit,
+        ..syn(port)
+    };
+    place.scan(&probe(1, 64), START);
+    place.scan(&probe(2, 64), START);
+    forgive(&mut place.slot, &SCANNER, 64, &LIMITS, START);
+    forgive(&mut place.slot, &[9; 16], 63, &LIMITS, START);
+    assert!(!path(&place.slot), "all of them took one path");
+    let before = place.slot;
+    forgive(&mut place.slot, &SCANNER, 57, &LIMITS, START);
+    assert!(
+        path(&place.slot),
+        "a client of the same address is elsewhere"
+    );
+
+    place.slot = before;
+    place.scan(&probe(3, 57), START);
+    assert!(path(&place.slot), "another host sends probes too");
 }

@@ -239,7 +239,7 @@ fn decode_slot(bytes: &[u8]) -> Option<Slot> {
         slow_start: fields.u32()?,
         points: fields.u16()?,
         slow: fields.u16()?,
-        reserved: fields.next::<1>()?[0],
+        hop_limit: fields.next::<1>()?[0],
         kinds: fields.next::<1>()?[0],
         recent: fields.u16s()?,
     })

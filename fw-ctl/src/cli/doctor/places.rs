@@ -226,6 +226,11 @@ mod tests {
         let listener = UnixListener::bind(&socket).expect("a temporary directory");
         assert_eq!(daemon(&socket).state, Ok);
         drop(listener);
-        assert_eq!(daemon(&socket).state, Warn, "a socket nobody listens to");
+        // A child that another test is starting holds it until it becomes another program.
+        let refuses = |_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            daemon(&socket).state == Warn
+        };
+        assert!((0..100).any(refuses), "a socket nobody listens to");
     }
 }

@@ -48,6 +48,7 @@ impl Owner {
         self.scan.offenders.saved();
         self.policy.apply(&draft);
         self.scan.blocks = blocks;
+        self.tell_networks(&Blocks::default(), now);
         Ok(())
     }
 
@@ -244,9 +245,12 @@ impl Owner {
         self.pardon(&new, clock::now())
     }
 
-    /// Sources that are blocked, and may be forged.
+    /// Sources that are blocked, and may be forged, as far as that can be found out.
     pub(in super::super) fn unproven(&self) -> Vec<Prefix> {
-        self.scan.offenders.unproven(clock::now()).collect()
+        let unproven = self.scan.offenders.unproven(clock::now());
+        unproven
+            .filter(|source| !self.scan.suspects.contains(source))
+            .collect()
     }
 
     /// Says whether the entries of the detector's list are enforced.

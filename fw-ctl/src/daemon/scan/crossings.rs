@@ -1,6 +1,6 @@
 //! Sources that crossed a threshold: heard from the kernel, judged, told.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use fw_common::{
     Prefix,
@@ -116,9 +116,14 @@ impl Owner {
             if crossing.block.is_some() && !self.is_listed(crossing.source) {
                 self.xdp.tables.noticed(crossing.source);
             }
-            let evidence = match proof.proven.contains(&crossing.source) {
+            let one_path = event.kinds & Kind::PATHS == 0;
+            let evidence = match proof.proven.contains(&crossing.source) && one_path {
                 true => Evidence::Proven,
                 false => Evidence::Unproven,
+            };
+            match one_path {
+                true => self.scan.suspects.remove(&crossing.source),
+                false => self.scan.suspects.insert(crossing.source),
             };
             let settings = &self.scan.settings;
             let dice = random().unwrap_or_default() as u32;
@@ -144,6 +149,8 @@ impl Owner {
     pub(in super::super) fn prove(&mut self, proof: &Proof) {
         let now = clock::now();
         self.scan.offenders.forget(&self.scan.settings, now);
+        let blocked: BTreeSet<Prefix> = self.scan.offenders.unproven(now).collect();
+        self.scan.suspects.retain(|source| blocked.contains(source));
         let mut changed = false;
         for source in &proof.proven {
             let dice = random().unwrap_or_default() as u32;
@@ -231,7 +238,7 @@ fn crossing(event: &ScanEvent) -> Option<Crossing> {
 /// The last ports, the crossing one last. A known port on a new host is among them already.
 fn ports(event: &ScanEvent) -> Vec<u16> {
     let mut ports: Vec<u16> = event.recent.into_iter().filter(|port| *port != 0).collect();
-    if ports.last() != Some(&event.port) {
+    if event.port != 0 && ports.last() != Some(&event.port) {
         ports.push(event.port);
     }
     ports
@@ -241,7 +248,10 @@ fn kinds(bits: u8) -> Vec<String> {
     let names = [
         (Kind::Syn as u8, "syn"),
         (Kind::Udp as u8, "udp"),
-        (Kind::Flags as u8 | Kind::Fin as u8, "flags"),
+        (
+            Kind::Flags as u8 | Kind::Fin as u8 | Kind::Chain as u8,
+            "flags",
+        ),
         (Kind::BAIT, "bait"),
     ];
     let seen = names.into_iter().filter(|(kind, _)| bits & kind != 0);

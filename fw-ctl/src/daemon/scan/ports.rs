@@ -68,8 +68,18 @@ fn problems(problems: &[String]) -> Result<(), Failure> {
 impl Owner {
     /// Tells the kernel which ports are served.
     pub(in super::super) fn take_ports(&mut self, open: &OpenPorts) -> Result<(), Failure> {
+        let before = self.scan.answers;
+        self.scan.answers = open
+            .answers
+            .into_iter()
+            .chain(before)
+            .min_by_key(|range| range.first);
+        if self.scan.answers != before {
+            self.configure()?;
+        }
         let scan = &mut self.scan;
         let mut serving = open.ports.clone();
+        serving.extend(scan.answers);
         serving.merge(&scan.settings.served);
         if !open.problems.is_empty() {
             // Who was served before may still be.

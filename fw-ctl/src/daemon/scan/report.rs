@@ -128,7 +128,7 @@ impl Owner {
         address: IpAddr,
     ) -> Result<Option<ScanSource>, Failure> {
         let switches = self.scan.switches();
-        let source = scan::source(&address.into(), switches.v6_prefix);
+        let source = scan::source(&address.into(), self.scan.source_length(address));
         let index = scan::slot_of(scan::hash(&source, switches.seed));
         let read = self.xdp.scan.slot(index);
         let slot = read.map_err(|error| kernel("cannot read the detector's slots", &error))?;
@@ -148,10 +148,7 @@ impl Owner {
 
     fn shown(&self, slot: &Slot, second: u32) -> Option<ScanSource> {
         let address = Ipv6Addr::from(slot.source).to_canonical();
-        let length = match address.is_ipv4() {
-            true => 32,
-            false => self.scan.settings.v6_prefix,
-        };
+        let length = self.scan.source_length(address);
         Some(ScanSource {
             source: Prefix::new(address, length)?.to_string(),
             score: f64::from(slot.points) / f64::from(ONE),
