@@ -189,7 +189,7 @@ pub enum Step {
 }
 
 /// Whether a probe of the source with this tag is to look at the slot: it may be its own, or free,
-/// or one that an idle source holds. Everybody else takes a little of the holder's life.
+/// or held by a source that is idle. Everybody else takes a little of the holder's life.
 #[inline(always)]
 pub fn looks(claim: &mut Claim, tag: u8) -> bool {
     if claim.tag == tag || claim.life == 0 {
@@ -214,7 +214,10 @@ pub fn step(
 ) -> Step {
     let first = slot.source != *source;
     if first {
-        if claim.life != 0 && elapsed(slot.start, limits.slow_window, now) == 0 {
+        // The life of a source that is idle halves with every window: a table that a flood has
+        // filled is free again in minutes.
+        claim.life = claim.life >> elapsed(slot.start, limits.window, now).min(7);
+        if claim.life >= FIRST_LIFE {
             return Step::Nothing;
         }
         begin(slot, source, now);
@@ -248,7 +251,11 @@ pub fn step(
     slot.points = points;
     slot.slow = slow;
     match trigger {
-        Some(trigger) => Step::Crossed(trigger),
+        Some(trigger) => {
+            // There is no more to learn of it.
+            claim.life = FIRST_LIFE;
+            Step::Crossed(trigger)
+        }
         None => Step::Counted,
     }
 }

@@ -255,7 +255,7 @@ fn is_closed(context: &XdpContext, packet: &Packet) -> bool {
     /// `BPF_F_CURRENT_NETNS`
     const HERE: u64 = u64::MAX;
     // Both layouts of `struct bpf_sock_tuple`: addresses, then ports, in wire order.
-    let (s, d) = (packet.source.bytes, packet.destination.bytes);
+    let (s, d) = (&packet.source.bytes, &packet.destination.bytes);
     let [sh, sl] = packet.source_port.to_be_bytes();
     let [dh, dl] = packet.destination_port.to_be_bytes();
     let mut tuple = [0u8; V6 as usize];
@@ -267,8 +267,8 @@ fn is_closed(context: &XdpContext, packet: &Packet) -> bool {
             V4
         }
         (Family::V6, Family::V6) => {
-            tuple[..16].copy_from_slice(&s);
-            tuple[16..32].copy_from_slice(&d);
+            tuple[..16].copy_from_slice(s);
+            tuple[16..32].copy_from_slice(d);
             tuple[32..].copy_from_slice(&[sh, sl, dh, dl]);
             V6
         }

@@ -2,15 +2,19 @@
 
 mod answer;
 mod maps;
+mod scan;
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
-    Ebpf,
-    maps::RingBuf,
+    Ebpf, EbpfLoader,
+    maps::{MapData, RingBuf},
     programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp},
 };
 use fw_common::abi;
-use fw_ctl::backend::xdp::{events::Events, load::OBJECT};
+use fw_ctl::backend::xdp::{
+    events::Events,
+    load::{self, OBJECT},
+};
 use nix::{
     time::{ClockId, clock_gettime},
     unistd::geteuid,
@@ -19,6 +23,7 @@ use nix::{
 pub use self::{
     answer::{Action, Answer},
     maps::Table,
+    scan::{Port, Protocol},
 };
 
 /// The programs that filter.
@@ -45,7 +50,9 @@ impl Program {
 /// The loaded programs and their maps. Nothing is attached or pinned: dropped, nothing is left.
 pub struct Kernel {
     ebpf: Ebpf,
+    near: MapData,
     events: Events,
+    crossings: RingBuf<MapData>,
 }
 
 impl Kernel {
@@ -54,21 +61,37 @@ impl Kernel {
     /// # Errors
     /// When not root, or when the kernel refuses it.
     pub fn load() -> Result<Self> {
+        Self::from_loader(&mut EbpfLoader::new())
+    }
+
+    /// As [`Self::load`], with room for only so many blocked IPv4 hosts.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_cramped(blocked_hosts: u32) -> Result<Self> {
+        let mut loader = EbpfLoader::new();
+        Self::from_loader(loader.map_max_entries(abi::BLOCK_HOST_V4.name, blocked_hosts))
+    }
+
+    fn from_loader(loader: &mut EbpfLoader<'_>) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "these tests load programs into the kernel: run them as root"
         );
-        let mut ebpf = Ebpf::load(OBJECT).context("cannot create the maps")?;
+        let mut ebpf = loader.load(OBJECT).context("cannot create the maps")?;
         for name in Program::ALL.map(Program::name) {
             let program: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
             let loaded = program.load();
             loaded.with_context(|| format!("the kernel refused {name}"))?;
         }
-        let ring = ebpf.take_map(abi::EVENTS.name);
-        let ring = RingBuf::try_from(ring.context(abi::EVENTS.name)?)?;
+        let near = load::take_map(&mut ebpf, abi::NEAR.name)?;
+        let mut ring = |name| anyhow::Ok(RingBuf::try_from(ebpf.take_map(name).context(name)?)?);
+        let (events, crossings) = (ring(abi::EVENTS.name)?, ring(abi::SCANS.name)?);
         Ok(Self {
             ebpf,
-            events: Events::new(ring),
+            near,
+            events: Events::new(events),
+            crossings,
         })
     }
 

@@ -1,4 +1,5 @@
-//! Builds the kernel program and puts it where fw-ctl's build script picks it up.
+//! Builds the kernel program and the packet generator of the tests, and puts them where the build
+//! scripts of fw-ctl and fw-tests pick them up.
 
 use std::fs;
 
@@ -8,7 +9,10 @@ use crate::{sh, toolchain::Toolchain};
 
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds `target/fw-ebpf.o`.
+/// What is built: `target/fw-ebpf.o` and `target/fw-flood.o`.
+const PROGRAMS: [&str; 2] = ["fw-ebpf", "fw-flood"];
+
+/// Builds all of [`PROGRAMS`].
 pub fn run(toolchain: &Toolchain) -> Result<()> {
     let folder = sh::root().join("target/ebpf");
     let mut build = toolchain.cargo();
@@ -24,14 +28,21 @@ pub fn run(toolchain: &Toolchain) -> Result<()> {
         .current_dir(sh::root());
     sh::run(&mut build).context("cannot build the kernel program")?;
 
-    let built = folder.join(TARGET).join("bpf/fw-ebpf");
-    let object = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    let place = sh::root().join("target/fw-ebpf.o");
-    // A new time stamp on the same bytes would rebuild all of fw-ctl.
-    if fs::read(&place).is_ok_and(|old| old == object) {
+    PROGRAMS.iter().try_for_each(|name| {
+        let built = folder.join(TARGET).join("bpf").join(name);
+        let object =
+            fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+        place(&format!("target/{name}.o"), &object)
+    })
+}
+
+/// A new time stamp on the same bytes would rebuild all that holds them.
+fn place(path: &str, object: &[u8]) -> Result<()> {
+    let file = sh::root().join(path);
+    if fs::read(&file).is_ok_and(|old| old == object) {
         return Ok(());
     }
-    fs::write(&place, &object).with_context(|| format!("cannot write {}", place.display()))?;
-    println!("target/fw-ebpf.o: {} bytes", object.len());
+    fs::write(&file, object).with_context(|| format!("cannot write {}", file.display()))?;
+    println!("{path}: {} bytes", object.len());
     Ok(())
 }

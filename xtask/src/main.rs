@@ -1,4 +1,4 @@
-//! Every recipe of the project: `cargo xtask setup | build-ebpf | test | demo | bench`.
+//! Every recipe of the project: `cargo xtask setup | build-ebpf | test | demo | bench | detect`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -15,7 +15,7 @@ mod sh;
 mod test;
 mod toolchain;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -46,13 +46,14 @@ enum Recipe {
     /// Show the firewall at work between network namespaces of this machine.
     Demo,
     /// Measure the firewall on this machine.
-    Bench {
-        /// Fewer and shorter runs.
-        #[arg(long)]
-        quick: bool,
-        /// Write the figures to this file as well.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
+    Bench(programs::Report),
+    /// Scan the firewall with real scanners, beside psad, scanlogd and portsentry.
+    Detect {
+        /// Let the patient scan meet the thresholds as installed: a quarter of an hour.
+        #[arg(long, conflicts_with = "quick")]
+        long: bool,
+        #[command(flatten)]
+        report: programs::Report,
     },
 }
 
@@ -71,6 +72,7 @@ fn follow(recipe: Recipe) -> Result<()> {
         Recipe::BuildEbpf => build_ebpf::run(&setup::toolchain()?),
         Recipe::Test { long, ring } => test::run(ring, long),
         Recipe::Demo => programs::demo(),
-        Recipe::Bench { quick, json } => programs::bench(quick, json.as_deref()),
+        Recipe::Bench(report) => programs::bench(&report),
+        Recipe::Detect { long, report } => programs::detect(&report, long),
     }
 }

@@ -1,8 +1,9 @@
 //! The programs of the tests that are run as they are: the demonstration and the measurements.
 
-use std::{path::Path, process::Command};
+use std::{path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use clap::Args;
 
 use crate::{build_ebpf, setup, sh};
 
@@ -23,16 +24,44 @@ pub fn demo() -> Result<()> {
 }
 
 /// Measures the firewall.
-pub fn bench(quick: bool, json: Option<&Path>) -> Result<()> {
-    build(Build::Release)?;
-    let mut bench = program("bench", Build::Release);
-    if quick {
-        bench.arg("--quick");
+pub fn bench(report: &Report) -> Result<()> {
+    report.make("bench", &[])
+}
+
+/// Scans the firewall, and its neighbours.
+pub fn detect(report: &Report, long: bool) -> Result<()> {
+    ensure!(
+        sh::is_root(),
+        "the report makes network namespaces and loads a program: run it as root"
+    );
+    setup::detection()?;
+    report.make("detect", if long { &["--long"] } else { &[] })
+}
+
+/// How a program that measures is to be run.
+#[derive(Args)]
+pub struct Report {
+    /// Fewer and shorter runs.
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures to this file instead of the one in target/reports.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Report {
+    fn make(&self, name: &str, arguments: &[&str]) -> Result<()> {
+        build(Build::Release)?;
+        let mut program = program(name, Build::Release);
+        program.args(arguments);
+        if self.quick {
+            program.arg("--quick");
+        }
+        if let Some(file) = &self.json {
+            program.arg("--json").arg(file);
+        }
+        sh::run(&mut program)
     }
-    if let Some(file) = json {
-        bench.arg("--json").arg(file);
-    }
-    sh::run(&mut bench)
 }
 
 impl Build {

@@ -1,6 +1,6 @@
 //! Makes a bare machine ready; on one that is, it only looks.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use anyhow::{Context, Result, ensure};
 
@@ -11,15 +11,35 @@ use crate::{
 };
 
 /// What the tests and the demonstration call, and the package that brings it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("bpftool", "bpftool"),
     ("cc", "gcc"),
     ("ip", "iproute2"),
     ("ipset", "ipset"),
     ("iptables", "iptables"),
+    ("masscan", "masscan"),
+    ("nft", "nftables"),
     ("nmap", "nmap"),
     ("ping", "iputils-ping"),
+    ("zmap", "zmap"),
 ];
+
+/// What the report about detection calls besides, and the package that brings it. psad wants to
+/// send mail: to msmtp, which is no server, unless there is one already.
+const DETECTION: [(&str, &str); 8] = [
+    ("curl", "curl"),
+    ("hping3", "hping3"),
+    ("portsentry", "portsentry"),
+    ("psad", "psad"),
+    ("scanlogd", "scanlogd"),
+    ("sendmail", "msmtp-mta"),
+    ("ulogd", "ulogd2"),
+    ("vsftpd", "vsftpd"),
+];
+/// Those of them that Debian starts with the machine.
+const SERVICES: [&str; 5] = ["portsentry", "psad", "scanlogd", "ulogd2", "vsftpd"];
+/// Debian asks it before a package starts a service; 101 means no.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 const BPFFS: &str = "/sys/fs/bpf";
 
@@ -35,13 +55,45 @@ pub fn toolchain() -> Result<Toolchain> {
     toolchain::ensure(&mut Apt::default())
 }
 
-fn machine(apt: &mut Apt) -> Result<()> {
-    let missing = PROGRAMS
+/// What the report about detection needs besides. It starts these programs itself, in a network
+/// namespace; as services of this machine they stay off.
+pub fn detection() -> Result<()> {
+    let missing = missing(&DETECTION);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let asked = fs::exists(POLICY).with_context(|| format!("cannot look at {POLICY}"))?;
+    if asked || !sh::is_root() {
+        // Whoever has a policy of their own is asked by it.
+        return Apt::default().install(&missing);
+    }
+    fs::write(POLICY, "#!/bin/sh\nexit 101\n")
+        .and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {POLICY}"))?;
+    let installed = Apt::default().install(&missing);
+    fs::remove_file(POLICY).with_context(|| format!("cannot remove {POLICY}"))?;
+    installed?;
+    let services = SERVICES
         .iter()
-        .filter(|(program, _)| sh::find(program).is_none())
-        .map(|&(_, package)| package.to_owned())
+        .filter(|name| missing.iter().any(|package| package == *name))
         .collect::<Vec<_>>();
-    apt.install(&missing)?;
+    if sh::find("systemctl").is_some() && !services.is_empty() {
+        sh::run(Command::new("systemctl").arg("disable").args(services))
+            .context("cannot keep the services from starting with the machine")?;
+    }
+    Ok(())
+}
+
+/// The packages of the programs that are not here.
+fn missing(programs: &[(&str, &str)]) -> Vec<String> {
+    let missing = programs
+        .iter()
+        .filter(|(program, _)| sh::find(program).is_none());
+    missing.map(|&(_, package)| package.to_owned()).collect()
+}
+
+fn machine(apt: &mut Apt) -> Result<()> {
+    apt.install(&missing(&PROGRAMS))?;
 
     let mounts = fs::read_to_string("/proc/mounts").context("cannot read /proc/mounts")?;
     if !has_bpffs(&mounts) {

@@ -117,7 +117,9 @@ impl Owner {
             let mut rows = Vec::new();
             for (prefix, effective) in self.policy.touched(draft, action) {
                 let observed = self.xdp.tables.get(action, prefix).map_err(unreadable)?;
-                rows.push((prefix, effective, observed));
+                if !is_renewed(draft, prefix, observed.as_ref(), now) {
+                    rows.push((prefix, effective, observed));
+                }
             }
             *plan.of(action) = plan::diff(rows);
         }
@@ -271,6 +273,21 @@ impl Owner {
             .set_config(config)
             .map_err(|error| unreadable(io::Error::other(error)))
     }
+}
+
+/// Whether the draft removes an automatic block that has ended, but the program has written it anew
+/// meanwhile: the report is on its way.
+fn is_renewed(draft: &Draft, prefix: Prefix, observed: Option<&abi::Entry>, now: Now) -> bool {
+    let alive = |row: &abi::Entry| row.list == ListId::AUTO.0 && row.deadline > now.boot_secs().0;
+    let has_ended = |edit: &Edit| {
+        let before = edit.before.as_ref().and_then(|entry| entry.deadline);
+        edit.after.is_none() && before.is_some_and(|deadline| deadline <= now.boot_secs())
+    };
+    observed.is_some_and(alive)
+        && draft.edits.iter().any(|edit| {
+            let place = edit.place;
+            place.prefix == prefix && place.list == ListId::AUTO && has_ended(edit)
+        })
 }
 
 /// A wall time on the wire; times beyond what RFC 3339 can write are the last it can.

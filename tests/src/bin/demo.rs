@@ -8,9 +8,10 @@
 )]
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
-    net::TcpStream,
-    process::{Command, ExitCode},
+    net::{IpAddr, TcpStream},
+    process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -18,9 +19,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fw_tests::lab::{
-    ATTACKER_INTERFACE, INTERFACE, Lab,
+    INTERFACE, Lab,
     address::{V4, V6},
     daemon::Daemon,
+    scanners::capture::Passage,
 };
 use nix::{
     sys::signal::{SigSet, Signal},
@@ -87,12 +89,10 @@ fn show(lab: &Lab) -> Result<()> {
 
     step("Nothing is blocked: real traffic passes")?;
     let connection = traffic_passes(lab)?;
-    scan(lab, |ports| ports.open == 1 && ports.filtered == 0)?;
 
     step("The attacker is blocked while it is sending")?;
     block_while_sending(lab)?;
     nothing_gets_through(lab, connection)?;
-    scan(lab, |ports| ports.open == 0 && ports.closed == 0)?;
 
     step("What was dropped, and why")?;
     fw(lab, &["list"])?;
@@ -111,6 +111,13 @@ fn show(lab: &Lab) -> Result<()> {
     step("The attacker is unblocked")?;
     fw(lab, &["unblock", V4.block, V6.block])?;
     traffic_passes(lab)?;
+
+    step("A scan is seen, and nothing is dropped: a new installation only observes")?;
+    scan_observed(lab)?;
+
+    step("The same scan, enforced: blocked in the kernel, on the packet that is one too many")?;
+    fw(lab, &["scan", "set", "--mode", "enforce", "--ttl", "8s"])?;
+    scan_blocked(lab)?;
 
     step("Everything is taken down")?;
     daemon.term();
@@ -241,26 +248,16 @@ struct Ports {
     filtered: usize,
 }
 
-/// Scans the server from the attacker's address, if nmap is here.
-fn scan(lab: &Lab, expected: impl FnOnce(&Ports) -> bool) -> Result<()> {
-    let found = Command::new("nmap").arg("--version").output();
-    if found.is_err() {
-        say("nmap is not installed (`cargo xtask setup` brings it): no scan");
-        return Ok(());
-    }
-    let _service = lab.listen(V4.server, 80);
-    let (source, target) = (V4.blocked.to_string(), V4.server.to_string());
-    let arguments = ["-Pn", "-n", "-sS", "-p", "1-100", "--max-retries", "1"];
-    println!("  $ nmap {} {target}", arguments.join(" "));
-    let output = lab
-        .attacker
-        .command("nmap")
-        .args(arguments)
-        .args(["--max-rtt-timeout", "100ms", "--host-timeout", "10s"])
-        .args(["-S", &source, "-e", ATTACKER_INTERFACE, "-oX", "-", &target])
-        .output()
-        .context("nmap does not start")?;
+/// Scans the server, and shows what nmap saw and what became of its packets.
+fn scan(lab: &Lab, source: IpAddr) -> Result<(Ports, Passage)> {
+    const ARGUMENTS: [&str; 6] = ["-sS", "-p", "1-200", "--max-retries", "0", "-T4"];
+    let capture = lab.capture();
+    println!("  $ nmap -S {source} {} {}", ARGUMENTS.join(" "), V4.server);
+    let mut nmap = lab.scan_from(source).nmap(&ARGUMENTS);
+    let output = nmap.args(["-oX", "-"]).output();
+    let output = output.context("nmap does not start")?;
     ensure!(output.status.success(), "nmap failed: {}", output.status);
+    let passage = capture.end().of(source);
     let report = String::from_utf8(output.stdout)?;
     let ports = Ports {
         open: count(&report, "open"),
@@ -268,13 +265,75 @@ fn scan(lab: &Lab, expected: impl FnOnce(&Ports) -> bool) -> Result<()> {
         filtered: count(&report, "filtered"),
     };
     say(&format!(
-        "{} open, {} closed, {} silent",
+        "of 200 ports: {} open, {} closed, {} silent",
         ports.open, ports.closed, ports.filtered
     ));
+    Ok((ports, passage))
+}
+
+fn scan_observed(lab: &Lab) -> Result<()> {
+    let _service = lab.listen(V4.server, 80);
+    let (ports, passage) = scan(lab, V4.below)?;
+    ensure!(ports.filtered == 0, "the scan was disturbed");
+    ensure!(passage.crossing.is_none(), "packets were lost: {passage:?}");
+    fw(lab, &["list", "auto"])?;
+    fw(lab, &["check", &V4.below.to_string()])
+}
+
+fn scan_blocked(lab: &Lab) -> Result<()> {
+    let service = lab.listen(V4.server, 80);
+    // A client of the service, from before the scan until after it.
+    let client = lab.connect(V4.above, (V4.server, 80).into(), Duration::from_secs(5));
+    let mut client = client.context("no TCP connection")?;
+    let (mut server, _) = service.accept()?;
+    let stream = lab.stream(V4, [V4.allowed], PACKETS_A_SECOND);
+    let (_, passage) = scan(lab, V4.free)?;
+    let crossing = passage.crossing.context("the scan was not blocked")?;
+    say(&format!(
+        "packet {} of the scanner was one too many, {} ms after its first: it was dropped",
+        crossing.number,
+        crossing.time.as_millis()
+    ));
+    say(&format!(
+        "it sent {} more: {} got through",
+        passage.sent - crossing.number,
+        crossing.got_through
+    ));
+    ensure!(crossing.got_through == 0, "the scan went on: {crossing:?}");
+    fw(lab, &["list", "auto"])?;
+    say("security.jsonl, in the state directory:");
+    let log = fs::read_to_string(lab.state().join("security.jsonl"))?;
+    say(log.lines().last().context("the security log is empty")?);
+
+    client.write_all(b"still there?")?;
+    let mut words = [0; 12];
+    server.read_exact(&mut words)?;
+    ensure!(&words == b"still there?", "the conversation was garbled");
+    let [neighbour] = stream.stop();
     ensure!(
-        expected(&ports),
-        "the scan saw something else than it should"
+        neighbour.missing.is_empty(),
+        "innocent packets were lost: {neighbour:?}"
     );
+    say(&format!(
+        "meanwhile {} talked to port 80, and all {} packets of {} arrived",
+        V4.above, neighbour.received, V4.allowed
+    ));
+    expires(lab)
+}
+
+fn expires(lab: &Lab) -> Result<()> {
+    let start = Instant::now();
+    ensure!(!lab.pings(V4.free), "the block is not in force");
+    while !lab.pings(V4.free) {
+        ensure!(
+            start.elapsed() < Duration::from_secs(12),
+            "the block does not end"
+        );
+    }
+    say(&format!(
+        "{} is answered again: the block has ended",
+        V4.free
+    ));
     Ok(())
 }
 

@@ -38,7 +38,10 @@ pub mod tcp {
     #![expect(missing_docs, reason = "the names are those of RFC 9293")]
     pub const FIN: u8 = 1;
     pub const SYN: u8 = 2;
+    pub const RST: u8 = 4;
+    pub const PSH: u8 = 8;
     pub const ACK: u8 = 16;
+    pub const URG: u8 = 32;
 }
 
 /// A frame, built from the outside inwards: each call appends a header and names it in the one

@@ -14,6 +14,7 @@ use fw_common::{
     },
     reason::{Outcome, Reason},
 };
+use fw_ctl::backend::xdp::near::Near;
 
 use super::Kernel;
 
@@ -118,17 +119,24 @@ impl Place {
 /// Errors are the kernel's.
 #[expect(clippy::missing_errors_doc, reason = "said once, above")]
 impl Kernel {
-    fn map(&self, spec: &MapSpec) -> Result<&Map> {
+    pub(super) fn map(&self, spec: &MapSpec) -> Result<&Map> {
         self.ebpf.map(spec.name).context(spec.name)
     }
 
-    fn map_mut(&mut self, spec: &MapSpec) -> Result<&mut Map> {
+    pub(super) fn map_mut(&mut self, spec: &MapSpec) -> Result<&mut Map> {
         self.ebpf.map_mut(spec.name).context(spec.name)
+    }
+
+    /// Clears all bits of [`fw_common::near`]: whatever is listed, no packet is near it.
+    pub fn unmark_all(&self) -> Result<()> {
+        Near::new(&self.near)?.retain(iter::empty());
+        Ok(())
     }
 
     /// Guards a prefix.
     pub fn guard(&mut self, prefix: Prefix) -> Result<()> {
         const SOURCE: u32 = 1;
+        Near::new(&self.near)?.add(prefix);
         let map = self.map_mut(guard_map(prefix))?;
         let inserted = Place::in_trie(prefix).insert(map, SOURCE);
         inserted.with_context(|| format!("cannot guard {prefix}"))
@@ -143,6 +151,7 @@ impl Kernel {
 
     /// Writes an entry, new or not, without traffic.
     pub fn set(&mut self, table: Table, prefix: Prefix, list: u16, deadline: u32) -> Result<()> {
+        Near::new(&self.near)?.add(prefix);
         let map = self.map_mut(table.map(prefix))?;
         let written = Place::new(prefix).insert(map, Entry::new(prefix, list, deadline));
         written.with_context(|| format!("cannot write {prefix}"))

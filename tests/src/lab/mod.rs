@@ -7,7 +7,9 @@
 //! - [`command`]: running `fw-ctl`
 //! - [`daemon`]: starting and killing `fw-ctl run`
 //! - [`probe`]: does a packet of this source arrive
+//! - [`scanners`]: real scanners, and what became of their packets
 //! - [`wire`]: frames as they are, sent and seen
+//! - [`flood`]: frames of many forged sources, as fast as a core can
 //! - [`stream`]: many packets, each accounted for
 //! - [`objects`]: what is loaded in the kernel
 //! - [`tables`]: what stands in the pinned tables
@@ -18,9 +20,11 @@
 pub mod address;
 pub mod command;
 pub mod daemon;
+pub mod flood;
 pub mod namespace;
 pub mod objects;
 pub mod probe;
+pub mod scanners;
 pub mod stream;
 pub mod tables;
 pub mod wire;

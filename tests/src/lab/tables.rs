@@ -1,7 +1,7 @@
 //! The kernel's tables, read through their pins.
 
-use aya::maps::{HashMap, LpmTrie, Map, MapData};
-use fw_common::abi::{self, Entry, HostV4, HostV6, MapSpec, TrieV4, TrieV6};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData};
+use fw_common::abi::{self, Config, Entry, HostV4, HostV6, MapSpec, TrieV4, TrieV6};
 
 use super::Lab;
 
@@ -14,6 +14,14 @@ impl Lab {
         let nets_v6: LpmTrie<_, TrieV6, Entry> = self.table(abi::BLOCK_V6);
         let hosts = hosts_v4.keys().count() + hosts_v6.keys().count();
         hosts + nets_v4.keys().count() + nets_v6.keys().count()
+    }
+
+    /// Gives the detector of the next daemon a seed, so that its hashes are those of another run.
+    pub fn set_scan_seed(&self, seed: u64) {
+        let mut configs: Array<_, Config> = self.table(abi::CONFIG);
+        let config = configs.get(&0, 0).expect("a configuration");
+        let config = Config { seed, ..config };
+        configs.set(0, config, 0).expect("it can be written");
     }
 
     fn table<T: TryFrom<Map>>(&self, spec: MapSpec) -> T {

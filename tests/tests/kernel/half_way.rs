@@ -10,6 +10,7 @@ use fw_common::{
 use fw_ctl::{
     backend::xdp::{
         load,
+        near::Near,
         table::Table,
         tables::{ActionTables, ApplyError, Tables},
     },
@@ -29,6 +30,8 @@ fn tables() -> Tables {
         .map_max_entries(abi::BLOCK_HOST_V4.name, ROOM)
         .load(load::OBJECT)
         .expect("the maps are made, as root");
+    let near = load::take_map(&mut object, abi::NEAR.name).expect("the object has it");
+    let near = Near::new(&near).expect("it can be mapped");
     let mut table = |spec: MapSpec| {
         let map = load::take_map(&mut object, spec.name).expect("the object has it");
         Table::new(spec, map, spec.capacity as usize)
@@ -46,7 +49,7 @@ fn tables() -> Tables {
         host_v4: table(abi::BLOCK_HOST_V4),
         host_v6: table(abi::BLOCK_HOST_V6),
     };
-    Tables::new(guard_v4, guard_v6, allow, block).expect("the tables can be read")
+    Tables::new(near, guard_v4, guard_v6, allow, block).expect("the tables can be read")
 }
 
 /// Everything the tables hold.

@@ -7,17 +7,22 @@ mod deadlines;
 mod half_way;
 mod library;
 mod model;
+mod near;
 mod noise;
 mod order;
 mod random;
 mod sampling;
+mod scan;
 
 use std::{
     fmt,
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    thread,
+    time::Duration,
 };
 
+use anyhow::Result;
 use fw_common::{
     Prefix,
     reason::{Family, Outcome, Reason},
@@ -25,6 +30,11 @@ use fw_common::{
 use fw_tests::{
     frames::{Frame, tcp},
     kernel::{Action, Answer},
+};
+use nix::{
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+    unistd::Pid,
 };
 
 /// Who sends, in one family.
@@ -89,6 +99,32 @@ fn family(source: IpAddr) -> Family {
         IpAddr::V4(_) => Family::V4,
         IpAddr::V6(_) => Family::V6,
     }
+}
+
+/// An address as events carry it.
+fn wire(address: IpAddr) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    match address {
+        IpAddr::V4(v4) => bytes[..4].copy_from_slice(&v4.octets()),
+        IpAddr::V6(v6) => bytes = v6.octets(),
+    }
+    bytes
+}
+
+/// Nanoseconds of `CLOCK_BOOTTIME`.
+fn boot_nanoseconds() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME)?;
+    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
+}
+
+/// Stays on this CPU from the start of a second on, so that a second's worth of drops is one.
+fn at_the_start_of_a_second() -> Result<()> {
+    let mut cpus = CpuSet::new();
+    cpus.set(sched_getcpu()?)?;
+    sched_setaffinity(Pid::from_raw(0), &cpus)?;
+    let rest = 1_000_000_000 - boot_nanoseconds()? % 1_000_000_000;
+    thread::sleep(Duration::from_nanos(rest));
+    Ok(())
 }
 
 /// A line about a test that passes, which libtest does not keep to itself.

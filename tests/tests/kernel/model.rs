@@ -3,7 +3,13 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
-use fw_common::{Prefix, abi::NEVER, parse::Address, verdict::Tables};
+use fw_common::{
+    Prefix,
+    abi::NEVER,
+    parse::{Address, Packet},
+    scan,
+    verdict::Tables,
+};
 use fw_tests::kernel::{Kernel, Table};
 
 /// What is blocked or allowed.
@@ -148,5 +154,10 @@ impl Tables for Moment<'_> {
 
     fn blocked(&self, source: &Address) -> Option<Self::Entry> {
         self.found(&self.policy.block, source)
+    }
+
+    /// Nobody watches for scans.
+    fn crossed(&self, _packet: &Packet, _kind: scan::Kind) -> Option<Self::Entry> {
+        None
     }
 }

@@ -1,7 +1,5 @@
 //! A listener learns of single drops, within bounds; without one nothing is written.
 
-use std::{net::IpAddr, thread, time::Duration};
-
 use anyhow::Result;
 use fw_common::{
     Prefix,
@@ -13,13 +11,8 @@ use fw_tests::{
     frames::{Frame, SERVER_V4, SERVER_V6, ethertype, tcp},
     kernel::{Kernel, Program, Table, boot_seconds},
 };
-use nix::{
-    sched::{CpuSet, sched_getcpu, sched_setaffinity},
-    time::{ClockId, clock_gettime},
-    unistd::Pid,
-};
 
-use crate::{senders, syn};
+use crate::{at_the_start_of_a_second, boot_nanoseconds, senders, syn, wire};
 
 /// A kernel in which the listed senders are blocked by list 6.
 fn blocking() -> Result<Kernel> {
@@ -36,21 +29,6 @@ fn listen(kernel: &mut Kernel, until: u32, samples_per_sec: u32) -> Result<()> {
         samples_per_sec,
         ..Config::default()
     })
-}
-
-/// An address as events carry it.
-fn wire(address: IpAddr) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    match address {
-        IpAddr::V4(v4) => bytes[..4].copy_from_slice(&v4.octets()),
-        IpAddr::V6(v6) => bytes = v6.octets(),
-    }
-    bytes
-}
-
-fn boot_nanoseconds() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME)?;
-    Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
 #[test]
@@ -183,7 +161,7 @@ fn a_sample_says_what_was_dropped() -> Result<()> {
             observe,
             sample_until: NEVER,
             samples_per_sec: 1000,
-            reserved: 0,
+            ..Config::default()
         })?;
         for program in Program::ALL {
             for (frame, expected) in drops() {
@@ -204,16 +182,6 @@ fn a_sample_says_what_was_dropped() -> Result<()> {
             }
         }
     }
-    Ok(())
-}
-
-/// Stays on this CPU from the start of a second on, so that a second's worth of drops is one.
-fn at_the_start_of_a_second() -> Result<()> {
-    let mut cpus = CpuSet::new();
-    cpus.set(sched_getcpu()?)?;
-    sched_setaffinity(Pid::from_raw(0), &cpus)?;
-    let rest = 1_000_000_000 - boot_nanoseconds()? % 1_000_000_000;
-    thread::sleep(Duration::from_nanos(rest));
     Ok(())
 }
 

@@ -6,12 +6,15 @@
 mod blocking;
 mod bypass;
 mod concurrency;
+mod flood;
 mod foreign;
 mod gaps;
 mod guard;
+mod host;
 mod hostile;
 mod losses;
 mod restart;
+mod scan;
 mod tail;
 mod time;
 mod verbs;

@@ -50,7 +50,7 @@ fn other_sources_take_nothing_but_life() {
     let mut place = after(3);
     let before = place;
     for intrusion in 1..255 {
-        assert_eq!(intrude(&mut place, START + 3599), Step::Nothing);
+        assert_eq!(intrude(&mut place, START + 59), Step::Nothing);
         assert_eq!(place.slot, before.slot);
         let Claim { tag, life } = place.claim;
         assert_eq!((tag, life), (SCANNERS_TAG, 255 - intrusion));
@@ -95,20 +95,37 @@ fn a_spoofed_flood_between_its_probes_does_not_save_a_scanner() {
 }
 
 #[test]
-fn a_source_that_was_idle_for_a_slow_window_gives_way_within_sixteen_probes() {
-    for (ports, idle, expected) in [
+fn the_longer_a_source_is_idle_the_sooner_it_gives_way() {
+    for (ports, idle_windows, expected) in [
         (1, 0, 16),
-        (9, 3599, 255),
-        (9, 3600, 15),
-        (2, 3600, 16),
-        (9, u32::MAX / 2, 15),
+        (9, 0, 255),
+        (9, 1, 127 + 16),
+        (9, 4, 15),
+        (9, 60, 15),
+        (2, 60, 16),
+        (9, u32::MAX / 120, 15),
     ] {
         let mut place = after(ports);
         // Retries are signs of life too, though they count nothing.
         place.scan(&syn(0), START + 60);
-        let probes = probes_to_evict(&mut place, START + 60 + idle);
-        assert_eq!(probes, expected, "{ports} ports, {idle} s idle");
+        let now = START + 60 + idle_windows * LIMITS.window;
+        let probes = probes_to_evict(&mut place, now);
+        assert!(
+            probes <= expected,
+            "{ports} ports, {idle_windows} windows: {probes}"
+        );
+        assert!(
+            probes > 0 && (idle_windows > 0 || probes == expected),
+            "{probes}"
+        );
     }
+}
+
+#[test]
+fn who_has_crossed_makes_room_like_a_newcomer() {
+    let mut place = Place::default();
+    assert!(place.crossing((0..20).map(syn), START, 0).is_some());
+    assert_eq!(probes_to_evict(&mut place, START), 16);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what the control plane costs, beside `ipset` in the same run.
+//! `cargo xtask bench`: what the control plane costs, beside `ipset` in the same run, and what a
+//! packet costs.
 //!
 //! Every figure is taken from a real daemon on a real interface in a network namespace. Prints the
 //! machine, the rounds and every figure with its spread, and writes the same as JSON.
@@ -8,6 +9,7 @@ mod idle;
 mod import;
 mod latency;
 mod machine;
+mod packets;
 mod samples;
 
 use std::{
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
         "import": import::measure(&lab, if args.quick { 3 } else { 9 })?,
         "single": latency::measure(&lab, if args.quick { 20 } else { 50 })?,
         "idle": idle::measure(&lab, if args.quick { 3 } else { 10 })?,
+        "packets": packets::measure(if args.quick { 9 } else { 31 })?,
     });
     drop(lab);
 

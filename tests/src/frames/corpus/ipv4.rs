@@ -57,6 +57,21 @@ pub const SEEDS: &[Seed] = &[
         frame.protocol(protocol::TCP).payload(&[0x9c; 8]).bytes()
     })
     .v4(),
+    Seed::new("first fragment that ends a byte before the flags", |s| {
+        let frame = Frame::new().ip(s).fragment(0, true);
+        frame.protocol(protocol::TCP).payload(&[0x9c; 13]).bytes()
+    })
+    .v4(),
+    Seed::new("first fragment that ends with the flags", |s| {
+        let frame = Frame::new().ip(s).fragment(0, true);
+        frame.protocol(protocol::TCP).payload(&[0x9c; 14]).bytes()
+    })
+    .v4(),
+    Seed::new("tiny first fragment with options", |s| {
+        let frame = Frame::new().ip(s).options(3).fragment(0, true);
+        frame.protocol(protocol::TCP).payload(&[0x9c; 8]).bytes()
+    })
+    .v4(),
     Seed::new("fragment over the first one's ports", |s| {
         let frame = Frame::new().ip(s).fragment(1, true);
         frame.protocol(protocol::TCP).payload(&[0; 16]).bytes()
