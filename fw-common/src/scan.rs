@@ -216,7 +216,7 @@ pub fn step(
     if first {
         // The life of a source that is idle halves with every window: a table that a flood has
         // filled is free again in minutes.
-        claim.life = claim.life >> elapsed(slot.start, limits.window, now).min(7);
+        claim.life >>= elapsed(slot.start, limits.window, now).min(7);
         if claim.life >= FIRST_LIFE {
             return Step::Nothing;
         }
@@ -233,8 +233,13 @@ pub fn step(
     if !is_new(slot, probe) {
         return Step::Nothing;
     }
-    let points = slot.points.saturating_add(probe.weight);
-    let slow = slot.slow.saturating_add(probe.weight);
+    // A client of many addresses of ours may well try the same wrong port on each.
+    let weight = match word(slot, probe) & bit(probe) {
+        0 => probe.weight,
+        _ => probe.weight / 2,
+    };
+    let points = slot.points.saturating_add(weight);
+    let slow = slot.slow.saturating_add(weight);
     let trigger = match (points >= limits.points, slow >= limits.slow) {
         (true, _) => Some(Trigger::Window),
         (false, true) => Some(Trigger::Slow),

@@ -200,8 +200,7 @@ impl Owner {
         }
         let before = self.policy.guard.clone();
         self.guard_added(added, by)?;
-        let pardoned = self.pardon_guarded(&before);
-        self.note("scan blocks", pardoned);
+        self.pardon_guarded(&before);
         Ok(changed)
     }
 
@@ -287,8 +286,7 @@ impl Owner {
         let mut changed = counts(&draft);
         if !how.dry_run {
             self.commit(&draft, now, by)?;
-            let pardoned = self.pardon_after(&draft, now);
-            self.note("scan blocks", pardoned);
+            self.pardon_after(&draft, now);
         }
         if self.protected().is_empty() {
             changed

@@ -110,8 +110,7 @@ impl Owner {
         let result = self.push_guard();
         self.note("guard", result);
         if self.policy.guard != before {
-            let result = self.pardon_guarded(&before);
-            self.note("scan blocks", result);
+            self.pardon_guarded(&before);
         }
     }
 

@@ -42,6 +42,9 @@ use crate::{
     store::Store,
 };
 
+/// Subject of the alarm while the list `auto` is not what it should be.
+pub(super) const BLOCKS: &str = "scan blocks";
+
 /// What the daemon knows of scans.
 pub struct Detector {
     /// What `scan set` said.
@@ -57,6 +60,8 @@ pub struct Detector {
     /// Where answers to this host's own questions arrive. Never narrowed: whoever has used other
     /// ports once will again.
     answers: Option<Ports>,
+    /// Whether the kernel knows what is served, from this daemon or from the one before.
+    ready: bool,
     /// Addresses of this host.
     own: BTreeSet<IpAddr>,
     heard: Heard,
@@ -102,6 +107,7 @@ impl Detector {
             blocks: Blocks::default(),
             answers: listeners::answers(&served),
             served: Served::resume(served),
+            ready: words.iter().any(|word| word.served != 0),
             words,
             own: BTreeSet::new(),
             heard: Heard::default(),
@@ -140,6 +146,8 @@ impl Detector {
         let settings = &self.settings;
         abi::Config {
             scan: match settings.mode {
+                // What is served must be known first.
+                _ if !self.ready => abi::Config::SCAN_OFF,
                 Mode::Off => abi::Config::SCAN_OFF,
                 Mode::Observe => abi::Config::SCAN_OBSERVE,
                 Mode::Enforce => abi::Config::SCAN_ENFORCE,
@@ -173,6 +181,10 @@ impl Owner {
     }
 
     fn refill(&mut self, now: Now) -> Result<(), Failure> {
+        if self.alarms.contains_key(BLOCKS) {
+            let result = self.renew_blocks(now);
+            self.note(BLOCKS, result);
+        }
         let failed = |error: MapError| kernel("cannot read the detector's maps", &error);
         if self.scan.heard.is_busy() {
             // What the kernel has taken would be counted, and not yet known as a block.

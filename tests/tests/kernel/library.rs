@@ -131,7 +131,11 @@ fn compare(frame: &[u8]) -> Option<Excuse> {
         return excuse;
     }
     let ours = (
-        packet.transport,
+        match packet.transport {
+            // The library knows of no bound, and of none of what is behind it.
+            Transport::Chain => Transport::Unknown,
+            transport => transport,
+        },
         packet.source_port,
         packet.destination_port,
     );

@@ -41,10 +41,13 @@ impl Model {
     }
 
     fn count(&mut self, event: &Event) {
-        self.ports.insert(event.port);
+        let weight = match self.ports.insert(event.port) {
+            true => event.kind.weight(),
+            false => event.kind.weight() / 2,
+        };
         self.hosts.insert(event.host);
-        self.points += u32::from(event.kind.weight());
-        self.slow += u32::from(event.kind.weight());
+        self.points += u32::from(weight);
+        self.slow += u32::from(weight);
     }
 
     fn trigger(&self) -> Option<Trigger> {

@@ -136,20 +136,23 @@ fn udp_counts_half_odd_flags_and_bait_more() {
 }
 
 #[test]
-fn a_known_port_on_another_host_counts_and_on_the_same_host_does_not() {
+fn a_known_port_on_another_host_counts_half_and_on_the_same_host_nothing() {
     let sweep = |host_bit| Probe {
         host_bit,
         ..syn(22)
     };
     let mut place = Place::default();
-    for host in 0..9 {
+    for host in 0..17 {
         assert_eq!(place.scan(&sweep(host), START), Step::Counted);
         assert_eq!(place.scan(&sweep(host), START), Step::Nothing);
     }
     // Another port is new wherever it is.
     let last = place.scan(&syn(23), START);
     assert_eq!(last, Step::Crossed(Trigger::Window));
-    assert_eq!((place.slot.hosts, place.slot.ports), (0x1ff, [3 << 22, 0]));
+    assert_eq!(
+        (place.slot.hosts, place.slot.ports),
+        (0x1_ffff, [3 << 22, 0])
+    );
     assert_eq!(place.slot.recent, [0, 0, 0, 22, 23]);
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use fw_common::{Prefix, abi};
 
-use super::super::{
-    owner::{Owner, wire_time},
-    problem::{Failure, kernel},
+use super::{
+    super::{
+        owner::{Owner, wire_time},
+        problem::{Failure, kernel},
+    },
+    BLOCKS,
 };
 use crate::{
     api::wire::{self, Event},
@@ -218,11 +221,7 @@ impl Owner {
     }
 
     /// What an accepted change of an operator means for the detector.
-    pub(in super::super) fn pardon_after(
-        &mut self,
-        draft: &Draft,
-        now: Now,
-    ) -> Result<(), Failure> {
+    pub(in super::super) fn pardon_after(&mut self, draft: &Draft, now: Now) {
         let pardons = |edit: &Edit| match (edit.action, &edit.after) {
             (Action::Allow, Some(_)) => Some(edit.place.prefix),
             (Action::Block, None) if edit.place.list == ListId::AUTO => {
@@ -231,18 +230,19 @@ impl Owner {
             _ => None,
         };
         let prefixes: Vec<Prefix> = draft.edits.iter().filter_map(pardons).collect();
-        match prefixes.is_empty() {
-            true => Ok(()),
-            false => self.pardon(&prefixes, now),
+        if !prefixes.is_empty() {
+            let result = self.pardon(&prefixes, now);
+            self.note(BLOCKS, result);
         }
     }
 
     /// What a change of the guard means for the detector.
-    pub(in super::super) fn pardon_guarded(&mut self, before: &Guard) -> Result<(), Failure> {
+    pub(in super::super) fn pardon_guarded(&mut self, before: &Guard) {
         let known: BTreeSet<Prefix> = before.iter().map(|(prefix, _)| prefix).collect();
         let guarded = self.policy.guard.iter().map(|(prefix, _)| prefix);
         let new: Vec<Prefix> = guarded.filter(|prefix| !known.contains(prefix)).collect();
-        self.pardon(&new, clock::now())
+        let result = self.pardon(&new, clock::now());
+        self.note(BLOCKS, result);
     }
 
     /// Sources that are blocked, and may be forged, as far as that can be found out.

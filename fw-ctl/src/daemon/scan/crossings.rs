@@ -9,10 +9,13 @@ use fw_common::{
     scan::{Kind, ONE, Trigger},
 };
 
-use super::super::{
-    handle::Handle,
-    owner::{Owner, wire_time},
-    sampling::{address, wall_of},
+use super::{
+    super::{
+        handle::Handle,
+        owner::{Owner, wire_time},
+        sampling::{address, wall_of},
+    },
+    BLOCKS,
 };
 use crate::{
     api::wire::{self, Event},
@@ -94,7 +97,7 @@ impl Owner {
         let written = batch.iter().filter(|event| event.deadline != 0);
         let written: Vec<Prefix> = written.filter_map(source).collect();
         let result = self.renew_blocks_over(&written, now);
-        self.note("scan blocks", result);
+        self.note(BLOCKS, result);
         self.tell_scans(told);
     }
 
@@ -158,7 +161,7 @@ impl Owner {
         }
         if changed {
             let result = self.renew_blocks(now);
-            self.note("scan blocks", result);
+            self.note(BLOCKS, result);
         }
     }
 

@@ -16,6 +16,7 @@ use super::super::{
 };
 use crate::{
     api::wire::Code,
+    detect::ports::Ports as Range,
     host::{OpenPorts, clock, listeners, published::Published},
 };
 
@@ -69,14 +70,11 @@ impl Owner {
     /// Tells the kernel which ports are served.
     pub(in super::super) fn take_ports(&mut self, open: &OpenPorts) -> Result<(), Failure> {
         let before = self.scan.answers;
-        self.scan.answers = open
-            .answers
-            .into_iter()
-            .chain(before)
-            .min_by_key(|range| range.first);
-        if self.scan.answers != before {
-            self.configure()?;
-        }
+        self.scan.answers = open.answers.into_iter().chain(before).reduce(|a, b| Range {
+            first: a.first.min(b.first),
+            last: a.last.max(b.last),
+            ..a
+        });
         let scan = &mut self.scan;
         let mut serving = open.ports.clone();
         serving.extend(scan.answers);
@@ -100,6 +98,10 @@ impl Owner {
             let written = self.xdp.scan.set_ports(&scan.words, &words);
             written.map_err(|error| kernel("cannot write the served ports", &error))?;
             scan.words = words;
+        }
+        if scan.answers != before || !scan.ready {
+            scan.ready = true;
+            self.configure()?;
         }
         Ok(())
     }
