@@ -173,8 +173,8 @@ pub struct Claim {
     pub life: u8,
 }
 
-/// [`Claim::life`] of a source seen once. More, and a newcomer waits longer for a place in a flood;
-/// less, and he loses it sooner.
+/// [`Claim::life`] for each port of a source. More, and a newcomer waits longer for a place in a
+/// flood; less, and he loses it sooner.
 const FIRST_LIFE: u8 = 16;
 
 /// What a probe came to.
@@ -249,16 +249,13 @@ pub fn step(
         return Step::Nothing;
     }
     note(slot, probe);
-    claim.life = match claim.life {
-        0 => FIRST_LIFE,
-        life => life.saturating_mul(8),
-    };
+    claim.life = claim.life.saturating_add(FIRST_LIFE);
     slot.points = points;
     slot.slow = slow;
     match trigger {
         Some(trigger) => {
             // There is no more to learn of it.
-            claim.life = FIRST_LIFE;
+            claim.life = 0;
             Step::Crossed(trigger)
         }
         None => Step::Counted,

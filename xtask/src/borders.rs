@@ -125,7 +125,7 @@ fn dependencies(manifest: &str) -> Vec<Finding> {
 }
 
 fn imports(file: &str, code: &str) -> Vec<Finding> {
-    if file.ends_with("/tests.rs") {
+    if file.ends_with("/tests.rs") || is_in_tests(file) {
         return Vec::new();
     }
     let borders: Vec<Border> = table::borders()
@@ -161,6 +161,12 @@ fn length(file: &str, text: &str) -> Option<Finding> {
     let lines = text.lines().count();
     let too_long = lines > table::MOST_LINES && !table::LONG_TABLES.contains(&file);
     too_long.then(|| (lines, format!("{lines} lines"), "split it by what it does"))
+}
+
+/// Whether a file is in the directory of a module's tests.
+fn is_in_tests(file: &str) -> bool {
+    file.split_once("/src/")
+        .is_some_and(|(_, place)| place.contains("/tests/"))
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ async fn attend(
                 owner.hear(ready.get_inner_mut(), handle);
                 ready.clear_ready();
             }
-            _ = second.tick(), if owner.scan.is_on() => owner.watch_scans(),
+            _ = second.tick(), if owner.scan.is_on() => owner.watch_scans(crossings.get_mut(), handle),
             _ = look_at_ports.tick(), if owner.scan.is_on() => {
                 ports.look(handle.clone(), owner.own_addresses());
             }

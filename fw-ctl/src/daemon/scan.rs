@@ -22,12 +22,13 @@ use fw_common::{
 
 use self::crossings::Heard;
 use super::{
+    handle::Handle,
     owner::Owner,
     problem::{Failure, kernel},
     security_log::SecurityLog,
 };
 use crate::{
-    backend::xdp::Xdp,
+    backend::xdp::{Xdp, scan::Crossings},
     config::Config,
     detect::{
         blocks::Blocks,
@@ -174,24 +175,26 @@ impl Detector {
 
 impl Owner {
     /// Every second: what the kernel may block by itself, and what was lost.
-    pub(super) fn watch_scans(&mut self) {
-        let now = clock::now();
-        let result = self.refill(now);
+    pub(super) fn watch_scans(&mut self, crossings: &mut Crossings, handle: &Handle) {
+        let result = self.refill(crossings, handle);
         self.note("scan", result);
     }
 
-    fn refill(&mut self, now: Now) -> Result<(), Failure> {
+    fn refill(&mut self, crossings: &mut Crossings, handle: &Handle) -> Result<(), Failure> {
+        let now = clock::now();
         if self.alarms.contains_key(BLOCKS) {
             let result = self.renew_blocks(now);
             self.note(BLOCKS, result);
         }
         let failed = |error: MapError| kernel("cannot read the detector's maps", &error);
-        if self.scan.heard.is_busy() {
-            // What the kernel has taken would be counted, and not yet known as a block.
-            return Ok(());
-        }
+        // In this order: what is counted as taken is in the ring, or was lost.
         let blocks = self.xdp.scan.taken().map_err(failed)?;
         let lost = self.xdp.scan.totals().map_err(failed)?.lost;
+        self.hear(crossings, handle);
+        if self.scan.heard.is_busy() {
+            // Taken, and not yet known as a block.
+            return Ok(());
+        }
         if lost > self.scan.lost {
             self.scan.lost = lost;
             tracing::warn!(

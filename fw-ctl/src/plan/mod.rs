@@ -99,9 +99,10 @@ impl Plan {
             .iter()
             .map(|op| (op.prefix, op.after.is_some()))
             .collect();
-        // Who is only let go or protected by it cannot be locked out by it.
+        // A plan that only lets go and protects cuts nobody: it is no matter what is held.
         let cuts = self.block.iter().any(|op| op.after.is_some());
-        let exposes = self.guard.iter().any(|op| op.after.is_none());
+        let exposes = self.guard.iter().any(|op| op.after.is_none())
+            || self.allow.iter().any(|op| op.after.is_none());
         if !cuts && !exposes {
             return Ok(CheckedPlan(self));
         }

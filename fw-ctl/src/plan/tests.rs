@@ -72,10 +72,29 @@ fn a_plan_that_leaves_a_guarded_address_unprotected_cannot_be_applied() {
 
     let mut lacking = all.clone();
     lacking.remove(&prefix("198.51.100.7"));
-    let refused = Plan::default()
-        .check(&guard, &lacking)
-        .expect_err("nothing protects it");
-    assert_eq!(refused.guarded, prefix("198.51.100.7"));
+    let other = prefix("192.0.2.1");
+    let entry = abi::Entry::new(other, 1, 5);
+    let cuts = Plan {
+        block: diff([(other, Some(effective(None)), None)]),
+        ..Plan::default()
+    };
+    let exposes = Plan {
+        allow: diff([(other, None, Some(entry))]),
+        ..Plan::default()
+    };
+    for plan in [cuts, exposes] {
+        assert!(plan.clone().check(&guard, &all).is_ok());
+        let refused = plan
+            .check(&guard, &lacking)
+            .expect_err("nothing protects it");
+        assert_eq!(refused.guarded, prefix("198.51.100.7"));
+    }
+    let helps = Plan {
+        allow: diff([(other, Some(effective(None)), None)]),
+        block: diff([(other, None, Some(entry))]),
+        ..Plan::default()
+    };
+    assert!(helps.check(&guard, &lacking).is_ok(), "it cuts nobody");
 
     let plan = Plan {
         guard: diff_guard(&guard, &lacking),

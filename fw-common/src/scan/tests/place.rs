@@ -39,7 +39,7 @@ fn a_free_place_is_taken_at_once() {
 
 #[test]
 fn a_source_holds_its_place_the_longer_the_more_ports_it_tried() {
-    for (ports, probes) in [(1, 16), (2, 128), (3, 255), (9, 255)] {
+    for (ports, probes) in [(1, 16), (2, 32), (3, 48), (9, 144)] {
         let mut place = after(ports);
         assert_eq!(probes_to_evict(&mut place, START), probes, "{ports} ports");
     }
@@ -49,11 +49,11 @@ fn a_source_holds_its_place_the_longer_the_more_ports_it_tried() {
 fn other_sources_take_nothing_but_life() {
     let mut place = after(3);
     let before = place;
-    for intrusion in 1..255 {
+    for intrusion in 1..48 {
         assert_eq!(intrude(&mut place, START + 59), Step::Nothing);
         assert_eq!(place.slot, before.slot);
         let Claim { tag, life } = place.claim;
-        assert_eq!((tag, life), (SCANNERS_TAG, 255 - intrusion));
+        assert_eq!((tag, life), (SCANNERS_TAG, 48 - intrusion));
     }
 }
 
@@ -81,8 +81,8 @@ fn a_source_with_the_holders_tag_takes_neither_place_nor_life() {
 
 #[test]
 fn a_spoofed_flood_between_its_probes_does_not_save_a_scanner() {
-    // 255 less 223 times 8 is 255 again.
-    const FLOOD: usize = 223;
+    // Each new port is worth as many.
+    const FLOOD: usize = 16;
     let mut place = after(3);
     let mut found = Step::Nothing;
     for port in 3..10 {
@@ -98,12 +98,12 @@ fn a_spoofed_flood_between_its_probes_does_not_save_a_scanner() {
 fn the_longer_a_source_is_idle_the_sooner_it_gives_way() {
     for (ports, idle_windows, expected) in [
         (1, 0, 16),
-        (9, 0, 255),
-        (9, 1, 127 + 16),
-        (9, 4, 15),
-        (9, 60, 15),
-        (2, 60, 16),
-        (9, u32::MAX / 120, 15),
+        (9, 0, 144),
+        (9, 1, 72 + 16),
+        (9, 4, 16),
+        (9, 60, 16),
+        (2, 60, 32),
+        (9, u32::MAX / 120, 16),
     ] {
         let mut place = after(ports);
         // Retries are signs of life too, though they count nothing.
@@ -122,16 +122,16 @@ fn the_longer_a_source_is_idle_the_sooner_it_gives_way() {
 }
 
 #[test]
-fn who_has_crossed_makes_room_like_a_newcomer() {
+fn who_has_crossed_makes_room_at_once() {
     let mut place = Place::default();
     assert!(place.crossing((0..20).map(syn), START, 0).is_some());
-    assert_eq!(probes_to_evict(&mut place, START), 16);
+    assert_eq!(probes_to_evict(&mut place, START), 1);
 }
 
 #[test]
 fn a_clock_that_is_a_tick_behind_costs_nobody_the_place() {
     let mut place = after(9);
-    assert_eq!(probes_to_evict(&mut place, START - 1), 255);
+    assert_eq!(probes_to_evict(&mut place, START - 1), 144);
 }
 
 /// A probe whose port is closed or not, and whether that was asked.

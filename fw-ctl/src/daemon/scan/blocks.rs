@@ -51,7 +51,6 @@ impl Owner {
         self.scan.offenders.saved();
         self.policy.apply(&draft);
         self.scan.blocks = blocks;
-        self.tell_networks(&Blocks::default(), now);
         Ok(())
     }
 
