@@ -98,7 +98,10 @@ fn entry_rows(found: &Items<Entry>, rows: Option<usize>) -> String {
     let row = |entry: &Entry| {
         [
             entry.prefix.clone(),
-            entry.action.clone(),
+            match entry.observed {
+                true => "observe".to_owned(),
+                false => entry.action.clone(),
+            },
             escape(&entry.list).into_owned(),
             Ttl::from_secs(entry.ttl_s).to_string(),
             entry.packets.to_string(),
@@ -135,6 +138,7 @@ pub(in crate::cli) mod tests {
         Entry {
             prefix: prefix.into(),
             action: action.into(),
+            observed: false,
             list: "local".into(),
             comment: comment.into(),
             created_at: jiff::Timestamp::UNIX_EPOCH,

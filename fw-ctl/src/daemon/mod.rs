@@ -2,7 +2,7 @@
 //!
 //! - [`start`]: from nothing to a filtering host, and what is healed on the way
 //! - [`owner`]: changes, whole or not at all
-//! - [`edit`], [`report`], [`explain`], [`interfaces`], [`reload`]: what the owner is asked to do
+//! - [`edit`], [`guard`], [`report`], [`explain`], [`interfaces`], [`reload`]: what the owner is asked to do
 //! - [`handle`]: how other tasks ask
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
@@ -10,6 +10,7 @@
 
 pub mod edit;
 pub mod explain;
+pub mod guard;
 pub mod handle;
 pub mod interfaces;
 pub mod logging;

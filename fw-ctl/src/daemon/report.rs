@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     api::wire::{self, Guarded, Items, Status},
+    detect::settings::Mode,
     host::clock,
     policy::{
         entry::{self, Action, ListId, ListName, Place},
@@ -118,6 +119,7 @@ impl Owner {
         wire::Entry {
             prefix: place.prefix.to_string(),
             action: action.name().to_owned(),
+            observed: place.list == ListId::AUTO && self.scan.settings.mode != Mode::Enforce,
             list: self.name_of(place.list),
             comment: entry.comment.as_str().to_owned(),
             created_at: wire_time(entry.created),

@@ -271,6 +271,7 @@ fn our_own_export_is_read_back() {
     let entry = |prefix: &str, action: &str, ttl_s, comment: &str| wire::Entry {
         prefix: prefix.into(),
         action: action.into(),
+        observed: false,
         list: "local".into(),
         comment: comment.into(),
         created_at: jiff::Timestamp::UNIX_EPOCH,

@@ -12,6 +12,9 @@ pub struct Entry {
     pub prefix: String,
     /// `block` or `allow`.
     pub action: String,
+    /// Whether it only counts what it would drop; not there if it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observed: bool,
     /// Name of the list.
     pub list: String,
     /// Empty without one.

@@ -12,7 +12,7 @@ use super::{
     BLOCKS,
 };
 use crate::{
-    api::wire::{self, Event},
+    api::wire::{self, Changed, Event},
     backend::xdp::scan::Crossings,
     detect::{
         blocks::Blocks,
@@ -233,6 +233,33 @@ impl Owner {
             let result = self.pardon(&prefixes, now);
             self.note(BLOCKS, result);
         }
+    }
+
+    /// Frees the source that an address belongs to, or the network it was blocked with, when it is
+    /// not blocked by itself.
+    ///
+    /// # Errors
+    /// What refused; it is freed with the next change.
+    pub(in super::super) fn free_source(
+        &mut self,
+        prefix: Prefix,
+        now: Now,
+    ) -> Result<Option<Changed>, Failure> {
+        let covering = self.policy.table(Action::Block).covering(prefix);
+        let mut auto = covering.filter(|(place, _)| place.list == ListId::AUTO);
+        let Some(covering) = auto.next().map(|(place, _)| place.prefix) else {
+            return Ok(None);
+        };
+        drop(auto);
+        let blocked = self.scan.blocks.meant_by(covering);
+        self.pardon(&[blocked], now)?;
+        Ok(Some(Changed {
+            removed: 1,
+            warnings: vec![format!(
+                "{prefix} was blocked with {blocked}, all of which is free now"
+            )],
+            ..Changed::default()
+        }))
     }
 
     /// What a change of the guard means for the detector.

@@ -175,6 +175,12 @@ impl Owner {
         let link = self.links.iter().find(|link| link.index == event.ifindex);
         let bits = |words: &[u64]| words.iter().map(|word| word.count_ones()).sum();
         let blocked = sentence.until.is_some();
+        // The mode may have changed since: of its own blocks, the kernel's word counts.
+        let response = match (event.deadline, event.observed) {
+            (0, _) => sentence.response,
+            (_, 0) => Response::Block,
+            _ => Response::Observe,
+        };
         let destination = address(destination_family(event), event.destination)?;
         Some(wire::ScanEvent {
             schema: 1,
@@ -201,8 +207,8 @@ impl Owner {
             slow_score: f64::from(event.slow) / f64::from(ONE),
             evidence: sentence.evidence.name().to_owned(),
             offence: sentence.offence,
-            action: sentence.response.name().to_owned(),
-            enforced: sentence.response == Response::Block && !self.config.observe,
+            action: response.name().to_owned(),
+            enforced: response == Response::Block && !self.config.observe,
             ttl_s: blocked.then_some(sentence.ttl.as_secs()),
             blocked_until: sentence.until.map(|until| wire_time(now.wall_of(until))),
         })
