@@ -17,6 +17,7 @@ use aya::maps::MapError;
 use fw_common::{
     Prefix,
     abi::{self, PortWord},
+    parse::Address,
     scan::{self, ONE, Thresholds},
 };
 
@@ -45,6 +46,9 @@ use crate::{
 
 /// Subject of the alarm while the list `auto` is not what it should be.
 pub(super) const BLOCKS: &str = "scan blocks";
+
+/// How soon a list that could not be written is tried again.
+const RETRY_SECS: u32 = 10;
 
 /// What the daemon knows of scans.
 pub struct Detector {
@@ -129,15 +133,12 @@ impl Detector {
 
     /// Bits of an address that make one source, whichever of ours it probes.
     pub(super) fn source_length(&self, address: IpAddr) -> u8 {
-        let source = address.into();
-        let length =
-            |own: IpAddr| scan::length_of(&source, &own.into(), self.settings.v6_prefix.into());
-        let lengths = self
-            .own
-            .iter()
-            .copied()
-            .chain([address.to_canonical()].into_iter().filter(IpAddr::is_ipv4));
-        lengths.map(length).max().unwrap_or(self.settings.v6_prefix)
+        let (source, v6_prefix) = (address.into(), self.settings.v6_prefix);
+        let own = self.own.iter().map(|own| Address::from(*own));
+        let lengths = own
+            .chain([Address::NONE])
+            .map(|own| scan::length_of(&source, &own, v6_prefix.into()));
+        lengths.max().unwrap_or(v6_prefix)
     }
 
     /// The detector's part of the runtime switches.
@@ -182,7 +183,7 @@ impl Owner {
 
     fn refill(&mut self, crossings: &mut Crossings, handle: &Handle) -> Result<(), Failure> {
         let now = clock::now();
-        if self.alarms.contains_key(BLOCKS) {
+        if self.alarms.contains_key(BLOCKS) && now.boot_secs().0.is_multiple_of(RETRY_SECS) {
             let result = self.renew_blocks(now);
             self.note(BLOCKS, result);
         }
