@@ -1,4 +1,4 @@
-//! Counters, and what else several CPUs change at once.
+//! Counters.
 
 use core::ptr::NonNull;
 

@@ -3,7 +3,10 @@
 use fw_common::Prefix;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::{owner::Owner, problem::Failure};
+use super::{
+    owner::Owner,
+    problem::{Failure, all_found},
+};
 use crate::{
     api::wire::{Code, Event},
     host::{
@@ -137,10 +140,6 @@ impl Owner {
             }
             self.policy.guard.set(source, prefixes);
         }
-        let result = match found.problems.as_slice() {
-            [] => Ok(()),
-            problems => Err(Failure::new(Code::Kernel, problems.join("; "))),
-        };
-        self.note("discovery", result);
+        self.note("discovery", all_found(&found.problems));
     }
 }

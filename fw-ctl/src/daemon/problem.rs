@@ -24,6 +24,14 @@ pub fn bad_input(message: impl Into<String>) -> Failure {
     Failure::new(Code::BadInput, message)
 }
 
+/// What could not be found out, as one failure.
+pub fn all_found(problems: &[String]) -> Result<(), Failure> {
+    match problems {
+        [] => Ok(()),
+        problems => Err(Failure::new(Code::Kernel, problems.join("; "))),
+    }
+}
+
 /// The kernel said no.
 pub fn kernel(what: &str, error: &dyn Error) -> Failure {
     Failure::new(Code::Kernel, format!("{what}: {}", chain(error)))

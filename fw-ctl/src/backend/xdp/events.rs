@@ -5,6 +5,8 @@ use std::os::fd::{AsRawFd, RawFd};
 use aya::maps::{MapData, RingBuf};
 use fw_common::abi::DropEvent;
 
+use super::fields::Fields;
+
 /// The reading end of the ring; its file descriptor is readable while there are events.
 pub struct Events(RingBuf<MapData>);
 
@@ -27,33 +29,23 @@ impl AsRawFd for Events {
 }
 
 fn decode(bytes: &[u8]) -> Option<DropEvent> {
-    let (time_ns, rest) = bytes.split_first_chunk()?;
-    let (source, rest) = rest.split_first_chunk()?;
-    let (destination, rest) = rest.split_first_chunk()?;
-    let (ifindex, rest) = rest.split_first_chunk()?;
-    let (length, rest) = rest.split_first_chunk()?;
-    let (source_port, rest) = rest.split_first_chunk()?;
-    let (destination_port, rest) = rest.split_first_chunk()?;
-    let (outer, rest) = rest.split_first_chunk()?;
-    let (inner, rest) = rest.split_first_chunk()?;
-    let (list, rest) = rest.split_first_chunk()?;
-    let ([reason, family, protocol, observed, prefix_length, reserved], _) =
-        rest.split_first_chunk()?;
+    let mut fields = Fields(bytes);
+    // In the order of the layout: fields of a struct expression are evaluated as written.
     Some(DropEvent {
-        time_ns: u64::from_ne_bytes(*time_ns),
-        source: *source,
-        destination: *destination,
-        ifindex: u32::from_ne_bytes(*ifindex),
-        length: u32::from_ne_bytes(*length),
-        source_port: u16::from_ne_bytes(*source_port),
-        destination_port: u16::from_ne_bytes(*destination_port),
-        vlans: [u16::from_ne_bytes(*outer), u16::from_ne_bytes(*inner)],
-        list: u16::from_ne_bytes(*list),
-        reason: *reason,
-        family: *family,
-        protocol: *protocol,
-        observed: *observed,
-        prefix_length: *prefix_length,
-        reserved: *reserved,
+        time_ns: fields.u64()?,
+        source: fields.next()?,
+        destination: fields.next()?,
+        ifindex: fields.u32()?,
+        length: fields.u32()?,
+        source_port: fields.u16()?,
+        destination_port: fields.u16()?,
+        vlans: fields.u16s()?,
+        list: fields.u16()?,
+        reason: fields.u8()?,
+        family: fields.u8()?,
+        protocol: fields.u8()?,
+        observed: fields.u8()?,
+        prefix_length: fields.u8()?,
+        reserved: fields.u8()?,
     })
 }

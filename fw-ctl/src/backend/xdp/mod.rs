@@ -12,6 +12,7 @@
 
 pub mod detach;
 pub mod events;
+mod fields;
 pub mod links;
 pub mod load;
 pub mod near;

@@ -17,6 +17,7 @@ use fw_common::{
 };
 
 use super::{
+    fields::Fields,
     load::{self, LoadError},
     sys,
 };
@@ -172,37 +173,6 @@ impl AsRawFd for Crossings {
     }
 }
 
-/// Takes integers off the front of a layout.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn next<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*field)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.next().map(u16::from_ne_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.next().map(u32::from_ne_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.next().map(u64::from_ne_bytes)
-    }
-
-    fn u16s<const N: usize>(&mut self) -> Option<[u16; N]> {
-        let mut values = [0; N];
-        for value in &mut values {
-            *value = self.u16()?;
-        }
-        Some(values)
-    }
-}
-
 fn decode(bytes: &[u8]) -> Option<ScanEvent> {
     let mut fields = Fields(bytes);
     // In the order of the layout: fields of a struct expression are evaluated as written.
@@ -218,12 +188,12 @@ fn decode(bytes: &[u8]) -> Option<ScanEvent> {
         slow: fields.u16()?,
         recent: fields.u16s()?,
         port: fields.u16()?,
-        family: fields.next::<1>()?[0],
-        protocol: fields.next::<1>()?[0],
-        kinds: fields.next::<1>()?[0],
-        observed: fields.next::<1>()?[0],
-        prefix_length: fields.next::<1>()?[0],
-        trigger: fields.next::<1>()?[0],
+        family: fields.u8()?,
+        protocol: fields.u8()?,
+        kinds: fields.u8()?,
+        observed: fields.u8()?,
+        prefix_length: fields.u8()?,
+        trigger: fields.u8()?,
         reserved: fields.next()?,
     })
 }
@@ -239,8 +209,8 @@ fn decode_slot(bytes: &[u8]) -> Option<Slot> {
         slow_start: fields.u32()?,
         points: fields.u16()?,
         slow: fields.u16()?,
-        hop_limit: fields.next::<1>()?[0],
-        kinds: fields.next::<1>()?[0],
+        hop_limit: fields.u8()?,
+        kinds: fields.u8()?,
         recent: fields.u16s()?,
     })
 }

@@ -95,20 +95,21 @@ impl Owner {
         self.renew_blocks_over(&[], now)
     }
 
-    /// As [`Owner::renew_blocks`], where the kernel has written rows of its own: those that the
-    /// list does not name, because their network is blocked as one or they are protected, go.
+    /// As [`Owner::renew_blocks`], and compares these rows of the kernel with the list, though it
+    /// does not change there: the program has written them itself, and what the list does not name
+    /// goes (a network is blocked as one, or the source is protected); or they were marked.
     ///
     /// # Errors
     /// As [`Owner::renew_blocks`].
     pub(in super::super) fn renew_blocks_over(
         &mut self,
-        written: &[Prefix],
+        rows: &[Prefix],
         now: Now,
     ) -> Result<(), Failure> {
         let (blocks, mut draft) = self.derive_blocks(now)?;
         let mut edited: BTreeSet<Prefix> =
             draft.edits.iter().map(|edit| edit.place.prefix).collect();
-        for prefix in written {
+        for prefix in rows {
             let place = Place {
                 prefix: *prefix,
                 list: ListId::AUTO,
@@ -139,8 +140,15 @@ impl Owner {
         Ok((blocks, draft))
     }
 
+    /// Whether nothing of a source may be blocked.
+    pub(super) fn is_protected(&self, source: Prefix) -> bool {
+        let mut guarded = self.policy.guard.iter();
+        let mut allowed = self.policy.table(Action::Allow).covering(source);
+        allowed.next().is_some() || guarded.any(|(prefix, _)| prefix.covers(&source))
+    }
+
     /// Who is guarded or allowed.
-    pub(super) fn protected_from_blocks(&self) -> Protected {
+    fn protected_from_blocks(&self) -> Protected {
         let allowed = self.policy.table(Action::Allow).iter();
         let guarded = self.policy.guard.iter().map(|(prefix, _)| prefix);
         allowed
@@ -285,20 +293,12 @@ impl Owner {
         self.policy.observe(observed.then_some(ListId::AUTO));
     }
 
-    /// Writes the entries of the detector's list anew, after they were marked.
-    ///
-    /// # Errors
-    /// The kernel's or the database's refusal.
-    pub(in super::super) fn rewrite_blocks(&mut self, now: Now) -> Result<(), Failure> {
+    /// The prefixes of the detector's list.
+    pub(super) fn listed(&self) -> Vec<Prefix> {
         let blocks = self.policy.table(Action::Block).iter();
-        let auto = blocks.filter(|(place, _)| place.list == ListId::AUTO);
-        let edits = auto.map(|(place, entry)| Edit {
-            action: Action::Block,
-            place,
-            before: Some(entry.clone()),
-            after: Some(entry.clone()),
-        });
-        let draft = Draft::of(edits.collect());
-        self.commit(&draft, now, "scan")
+        blocks
+            .filter(|(place, _)| place.list == ListId::AUTO)
+            .map(|(place, _)| place.prefix)
+            .collect()
     }
 }

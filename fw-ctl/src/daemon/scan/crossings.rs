@@ -110,7 +110,6 @@ impl Owner {
 
     /// Judges crossings, and gives what is to be told of them.
     fn sentence(&mut self, batch: &[ScanEvent], proof: &Proof, now: Now) -> Vec<Event> {
-        let protected = self.protected_from_blocks();
         let mut told = Vec::new();
         for event in batch {
             let Some(crossing) = crossing(event) else {
@@ -134,7 +133,7 @@ impl Owner {
             if let Some(sentence) = judged {
                 told.extend(self.scan_event(event, crossing.source, &sentence, now));
             }
-            if protected.covers(crossing.source) {
+            if self.is_protected(crossing.source) {
                 // Allowed or guarded while the report was on its way.
                 self.scan.offenders.pardon(crossing.source, now);
             }

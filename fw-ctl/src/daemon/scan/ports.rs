@@ -12,10 +12,9 @@ use fw_common::abi::PortWord;
 use super::super::{
     handle::Handle,
     owner::Owner,
-    problem::{Failure, kernel},
+    problem::{Failure, all_found, kernel},
 };
 use crate::{
-    api::wire::Code,
     detect::ports::Ports as Range,
     host::{OpenPorts, clock, listeners, published::Published},
 };
@@ -50,19 +49,12 @@ impl Ports {
             };
             let taken = handle.call(move |owner| {
                 let result = owner.take_ports(&open);
-                owner.note("served ports", result.and(problems(&open.problems)));
+                owner.note("served ports", result.and(all_found(&open.problems)));
                 Ok(())
             });
             // The daemon is ending: nobody is left to be told.
             drop(taken.await);
         });
-    }
-}
-
-fn problems(problems: &[String]) -> Result<(), Failure> {
-    match problems {
-        [] => Ok(()),
-        problems => Err(Failure::new(Code::Kernel, problems.join("; "))),
     }
 }
 

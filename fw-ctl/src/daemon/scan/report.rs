@@ -95,17 +95,11 @@ impl Owner {
         let second = clock::monotonic_secs();
         let mut watched = 0;
         let mut nearest: Vec<(u32, Slot)> = Vec::new();
-        let read = self.xdp.scan.slots(|mut slot| {
-            if slot.points == CROSSED {
+        let read = self.xdp.scan.slots(|slot| {
+            let Some(slot) = aged(slot, &limits, second) else {
                 return;
-            }
-            let last = slot.start;
-            scan::pass_time(&mut slot, &limits, second);
-            if slot.points == 0 && slot.slow == 0 {
-                return;
-            }
+            };
             watched += 1;
-            slot.start = last;
             nearest.push((nearness(&slot, &limits), slot));
             if nearest.len() > 4 * NEAREST {
                 keep_nearest(&mut nearest);
@@ -133,16 +127,9 @@ impl Owner {
         let read = self.xdp.scan.slot(index);
         let slot = read.map_err(|error| kernel("cannot read the detector's slots", &error))?;
         let second = clock::monotonic_secs();
-        let watched = slot.filter(|slot| slot.source == source && slot.points != CROSSED);
-        let aged = watched.map(|mut slot| {
-            let last = slot.start;
-            scan::pass_time(&mut slot, &switches.thresholds, second);
-            Slot {
-                start: last,
-                ..slot
-            }
-        });
-        let counted = aged.filter(|slot| slot.points > 0 || slot.slow > 0);
+        let counted = slot
+            .filter(|slot| slot.source == source)
+            .and_then(|slot| aged(slot, &switches.thresholds, second));
         Ok(counted.and_then(|slot| self.shown(&slot, second)))
     }
 
@@ -227,16 +214,27 @@ impl Owner {
         self.scan.log = SecurityLog::new(self.store.directory(), self.scan.settings.classic_log);
         self.configure()?;
         self.mark_blocks();
-        self.renew_blocks(now)?;
-        if before.mode != self.scan.settings.mode {
-            self.rewrite_blocks(now)?;
-        }
-        Ok(())
+        let marked = match before.mode == self.scan.settings.mode {
+            true => Vec::new(),
+            false => self.listed(),
+        };
+        self.renew_blocks_over(&marked, now)
     }
 }
 
 fn numbers(set: &PortSet, protocol: Protocol) -> Vec<String> {
     set.ranges(protocol).iter().map(Ports::numbers).collect()
+}
+
+/// What a slot comes to by now, with the time of its last probe; `None` without points.
+fn aged(mut slot: Slot, limits: &Thresholds, second: u32) -> Option<Slot> {
+    if slot.points == CROSSED {
+        return None;
+    }
+    let last = slot.start;
+    scan::pass_time(&mut slot, limits, second);
+    slot.start = last;
+    (slot.points > 0 || slot.slow > 0).then_some(slot)
 }
 
 /// How near a source is to a threshold, in thousandths.
