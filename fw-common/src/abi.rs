@@ -14,8 +14,8 @@ use crate::{
 
 pub use maps::*;
 
-/// Version of everything in this module; it names the pin directory (`v2`).
-pub const VERSION: u32 = 2;
+/// Version of everything in this module; it names the pin directory (`v3`).
+pub const VERSION: u32 = 3;
 
 /// A [`Entry::deadline`] that never passes.
 pub const NEVER: u32 = u32::MAX;
@@ -41,6 +41,10 @@ pub const PROGRAM_ANNOUNCE: &str = "fwctl_announce";
 pub type TrieV4 = [u8; 8];
 /// See [`TrieV4`].
 pub type TrieV6 = [u8; 16];
+/// As [`TrieV4`], behind a class in network order and two zero bytes: the rules of a class.
+pub type ClassV4 = [u8; 8];
+/// See [`ClassV4`].
+pub type ClassV6 = [u8; 20];
 /// Key of a host table.
 pub type HostV4 = [u8; 4];
 /// See [`HostV4`].
@@ -192,6 +196,28 @@ pub struct ScanEvent {
     pub reserved: [u8; 2],
 }
 
+/// Value of `CLASS_V4` and `CLASS_V6`: what a rule makes of the connections of a source.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleRow {
+    /// Number of the rule.
+    pub rule: u32,
+    /// Not 0: they are dropped.
+    pub drops: u32,
+}
+
+/// Element of the per-CPU array `LIMIT_COUNTS`: what became of the connections that a limit names.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitCount {
+    /// All of them.
+    pub offered: u64,
+    /// Too many.
+    pub exceeded: u64,
+    /// Passed because all buckets of their set were in use.
+    pub unmetered: u64,
+}
+
 /// Element of the per-CPU array `COUNTERS`, at [`Outcome::index`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -279,6 +305,8 @@ pub struct Probe {
     pub length: u8,
     /// Zero.
     pub reserved: u16,
+    /// Number of the rule that decided; 0 without one.
+    pub rule: u32,
 }
 
 impl Probe {
@@ -294,11 +322,13 @@ const _: () = {
     assert!(size_of::<PortWord>() == 16);
     assert!(size_of::<Scanner>() == 40);
     assert!(size_of::<ScanEvent>() == 96);
+    assert!(size_of::<RuleRow>() == 8);
+    assert!(size_of::<LimitCount>() == 24);
     assert!(size_of::<Counter>() == 16);
     assert!(size_of::<Sampler>() == 24);
     assert!(size_of::<DropEvent>() == 64);
     // The kernel takes at most 32 bytes of metadata, in multiples of four (255 since Linux 6.10).
-    assert!(size_of::<Probe>() == 16);
+    assert!(size_of::<Probe>() == 20);
 };
 
 impl Probe {

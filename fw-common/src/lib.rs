@@ -2,6 +2,7 @@
 //!
 //! - [`abi`]: version, map names, capacities, key and value layouts
 //! - [`prefix`]: an IPv4 or IPv6 network
+//! - [`limit`]: how many new connections are too many
 //! - [`near`]: whether anything is listed near an address
 //! - [`parse`]: a frame's headers, read through the [`parse::Frame`] trait
 //! - [`reason`]: every outcome a packet can have, and how outcomes are counted
@@ -17,6 +18,7 @@
 #![no_std]
 
 pub mod abi;
+pub mod limit;
 pub mod near;
 pub mod parse;
 #[cfg(feature = "user")]

@@ -5,7 +5,11 @@
 )]
 
 use crate::{
-    abi::{Config, Counter, DropEvent, Entry, PortWord, Probe, Sampler, ScanEvent, Scanner},
+    abi::{
+        Config, Counter, DropEvent, Entry, LimitCount, PortWord, Probe, RuleRow, Sampler,
+        ScanEvent, Scanner,
+    },
+    limit::{Buckets, Limit},
     scan::Slot,
 };
 
@@ -20,5 +24,6 @@ macro_rules! pod {
 }
 
 pod!(
-    Config, Counter, DropEvent, Entry, PortWord, Probe, Sampler, ScanEvent, Scanner, Slot
+    Buckets, Config, Counter, DropEvent, Entry, Limit, LimitCount, PortWord, Probe, RuleRow,
+    Sampler, ScanEvent, Scanner, Slot
 );

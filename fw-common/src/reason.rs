@@ -23,11 +23,15 @@ pub enum Reason {
     Default = 7,
     /// The packet that made its source cross the threshold of the scan detector: dropped.
     Scan = 8,
+    /// A new connection beyond the limit of a rule: dropped.
+    Limit = 9,
+    /// A new connection to a port that a rule closes to its source: dropped.
+    Rule = 10,
 }
 
 impl Reason {
     /// In the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::NotIp,
         Self::Unreadable,
         Self::Link,
@@ -37,6 +41,8 @@ impl Reason {
         Self::Tags,
         Self::Default,
         Self::Scan,
+        Self::Limit,
+        Self::Rule,
     ];
 
     /// The reason with this number.
@@ -47,7 +53,10 @@ impl Reason {
     /// Whether the packet is dropped (in observe mode: would be).
     #[inline(always)]
     pub const fn drops(self) -> bool {
-        matches!(self, Self::Block | Self::Tags | Self::Scan)
+        matches!(
+            self,
+            Self::Block | Self::Tags | Self::Scan | Self::Limit | Self::Rule
+        )
     }
 
     /// As printed.
@@ -62,6 +71,8 @@ impl Reason {
             Self::Tags => "tags",
             Self::Default => "default",
             Self::Scan => "scan",
+            Self::Limit => "limit",
+            Self::Rule => "rule",
         }
     }
 }
@@ -173,10 +184,18 @@ mod tests {
     #[test]
     fn an_observed_drop_is_told_from_a_drop_and_from_a_pass() {
         for outcome in Outcome::all() {
-            let action = match (outcome.reason, outcome.observed) {
-                (Reason::Block | Reason::Tags | Reason::Scan, true) => "observe",
-                (Reason::Block | Reason::Tags | Reason::Scan, false) => "drop",
-                _ => "pass",
+            let passes = [
+                Reason::NotIp,
+                Reason::Unreadable,
+                Reason::Link,
+                Reason::Guard,
+                Reason::Allow,
+                Reason::Default,
+            ];
+            let action = match (passes.contains(&outcome.reason), outcome.observed) {
+                (true, _) => "pass",
+                (false, true) => "observe",
+                (false, false) => "drop",
             };
             assert_eq!(outcome.action(), action, "{outcome:?}");
         }

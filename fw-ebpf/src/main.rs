@@ -20,6 +20,7 @@ mod frame;
 mod lock;
 mod maps;
 mod probe;
+mod rules;
 mod sample;
 mod scan;
 mod tables;
@@ -111,7 +112,7 @@ fn judge(context: &XdpContext, packet: &Packet, length: u64) -> u32 {
         observed: drops && is_observed(decision.entry),
     };
     if let Some(question) = question {
-        probe::answer(question, outcome, decision.entry);
+        probe::answer(question, outcome, decision.entry, decision.rule);
     } else {
         count::outcome(outcome, length);
         if let Some(entry) = decision.entry {

@@ -7,11 +7,13 @@ use aya_ebpf::{
 };
 use fw_common::{
     abi::{
-        self, Config, Counter, DropEvent, Entry, HostV4, HostV6, PortWord, Sampler, ScanEvent,
-        Scanner, TrieV4, TrieV6,
+        self, ClassV4, ClassV6, Config, Counter, DropEvent, Entry, HostV4, HostV6, LimitCount,
+        PortWord, RuleRow, Sampler, ScanEvent, Scanner, TrieV4, TrieV6,
     },
+    limit::{Buckets, Limit},
     parse::Packet,
     scan::{Claim, Slot},
+    verdict::Ruled,
 };
 
 const fn capacity(spec: &abi::MapSpec) -> usize {
@@ -74,9 +76,32 @@ pub static OWN: HashMap<HostV6, u32, { capacity(&abi::OWN) }, NO_PREALLOC> = Has
 #[btf_map]
 pub static SCANS: RingBuf<ScanEvent, { capacity(&abi::SCANS) }> = RingBuf::new();
 
+#[btf_map]
+pub static PORT_CLASS: Array<u64, { capacity(&abi::PORT_CLASS) }, { flags(&abi::PORT_CLASS) }> =
+    Array::new();
+#[btf_map]
+pub static CLASSES: Array<u64, { capacity(&abi::CLASSES) }, { flags(&abi::CLASSES) }> =
+    Array::new();
+#[btf_map]
+pub static CLASS_V4: LpmTrie<ClassV4, RuleRow, { capacity(&abi::CLASS_V4) }> = LpmTrie::new();
+#[btf_map]
+pub static CLASS_V6: LpmTrie<ClassV6, RuleRow, { capacity(&abi::CLASS_V6) }> = LpmTrie::new();
+#[btf_map]
+pub static LIMITS: Array<Limit, { capacity(&abi::LIMITS) }, { flags(&abi::LIMITS) }> = Array::new();
+#[btf_map]
+pub static LIMIT_COUNTS: PerCpuArray<LimitCount, { capacity(&abi::LIMIT_COUNTS) }> =
+    PerCpuArray::new();
+#[btf_map]
+pub static BUCKETS: Array<Buckets, { capacity(&abi::BUCKETS) }, { flags(&abi::BUCKETS) }> =
+    Array::new();
+
 /// This CPU's packet. Not pinned: it holds nothing from one packet to the next.
 #[btf_map]
 pub static PACKET: PerCpuArray<Packet, 1> = PerCpuArray::new();
+
+/// What rules say of this CPU's packet, as [`PACKET`].
+#[btf_map]
+pub static RULED: PerCpuArray<Ruled, 1> = PerCpuArray::new();
 
 /// Where the packet at hand is read into.
 #[inline(always)]
@@ -85,6 +110,15 @@ pub fn packet() -> Option<&'static mut Packet> {
     // SAFETY: this CPU's own element, and one program runs on a CPU at a time. It is written before
     // it is read; zeroes, as the kernel made it, are a packet too.
     Some(unsafe { &mut *packet })
+}
+
+/// What rules say of the packet at hand. The verifier knows nothing of what stands there; it would
+/// walk the scan detector again for each thing that rules can say.
+#[inline(always)]
+pub fn ruled() -> Option<&'static mut Ruled> {
+    let ruled = RULED.get_ptr_mut(0)?;
+    // SAFETY: as in `packet`.
+    Some(unsafe { &mut *ruled })
 }
 
 /// Lets the compiler forget what it knows of the packet. Otherwise it makes a copy of what follows

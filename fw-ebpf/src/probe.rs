@@ -24,7 +24,7 @@ pub fn question(context: &XdpContext) -> Option<NonNull<Probe>> {
 
 /// Writes the answer over the question.
 #[inline(always)]
-pub fn answer(probe: NonNull<Probe>, outcome: Outcome, entry: Option<NonNull<Entry>>) {
+pub fn answer(probe: NonNull<Probe>, outcome: Outcome, entry: Option<NonNull<Entry>>, rule: u32) {
     let probe = probe.as_ptr();
     // SAFETY: as in `question`. An entry is a live map value.
     unsafe {
@@ -35,5 +35,6 @@ pub fn answer(probe: NonNull<Probe>, outcome: Outcome, entry: Option<NonNull<Ent
         (*probe).length = entry.map_or(0, |entry| (*entry.as_ptr()).length);
         (*probe).list = entry.map_or(0, |entry| (*entry.as_ptr()).list);
         (*probe).deadline = entry.map_or(0, |entry| (*entry.as_ptr()).deadline);
+        (*probe).rule = rule;
     }
 }

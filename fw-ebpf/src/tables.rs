@@ -9,12 +9,15 @@ use fw_common::{
     parse::{Address, Packet},
     reason::Family,
     scan,
-    verdict::Tables,
+    verdict::{Ruled, Tables},
 };
 
-use crate::maps::{
-    self, ALLOW_HOST_V4, ALLOW_HOST_V6, ALLOW_V4, ALLOW_V6, BLOCK_HOST_V4, BLOCK_HOST_V6, BLOCK_V4,
-    BLOCK_V6, GUARD_V4, GUARD_V6, NEAR,
+use crate::{
+    maps::{
+        self, ALLOW_HOST_V4, ALLOW_HOST_V6, ALLOW_V4, ALLOW_V6, BLOCK_HOST_V4, BLOCK_HOST_V6,
+        BLOCK_V4, BLOCK_V6, GUARD_V4, GUARD_V6, NEAR,
+    },
+    rules,
 };
 
 /// Looks up in the maps.
@@ -142,5 +145,10 @@ impl Tables for KernelTables<'_> {
             return None;
         }
         crate::scan::count(self.context, packet, kind)
+    }
+
+    #[inline(always)]
+    fn ruled(&self, packet: &Packet, kind: scan::Kind) -> Ruled {
+        rules::ruled(packet, kind, self.asked)
     }
 }

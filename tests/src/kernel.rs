@@ -1,6 +1,7 @@
 //! The real program, loaded into the kernel and run on made-up frames (`BPF_PROG_TEST_RUN`).
 
 mod answer;
+mod limits;
 mod maps;
 mod scan;
 
@@ -14,6 +15,7 @@ use fw_common::abi;
 use fw_ctl::backend::xdp::{
     events::Events,
     load::{self, OBJECT},
+    rules::Rules,
 };
 use nix::{
     time::{ClockId, clock_gettime},
@@ -93,6 +95,14 @@ impl Kernel {
             events: Events::new(events),
             crossings,
         })
+    }
+
+    /// The controller's hold on the rules; there is one.
+    ///
+    /// # Errors
+    /// When it was taken before.
+    pub fn take_rules(&mut self) -> Result<Rules> {
+        Ok(Rules::take(&mut self.ebpf)?)
     }
 
     /// Asks about a frame, without counting it.

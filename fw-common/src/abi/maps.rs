@@ -2,8 +2,12 @@
 
 use core::net::IpAddr;
 
-use super::{Config, Counter, Entry, NO_PREALLOC, PortWord, Sampler, Scanner, TrieV4, TrieV6};
+use super::{
+    ClassV4, ClassV6, Config, Counter, Entry, LimitCount, NO_PREALLOC, PortWord, RuleRow, Sampler,
+    Scanner, TrieV4, TrieV6,
+};
 use crate::{
+    limit::{Buckets, Limit, SETS},
     prefix::Prefix,
     reason::Outcome,
     scan::{Claim, Slot},
@@ -51,6 +55,15 @@ pub const SLOTS: u32 = 1 << 18;
 /// Words of 64 bits for the addresses of one family: a bit for each /20.
 pub const NEAR_WORDS: u32 = 1 << 14;
 
+/// Classes of rules, with 0, which has none, and so many that old and new ones fit.
+pub const CLASS_COUNT: u32 = 1 << 12;
+
+/// Limits, with 0, which is none, and so many that old and new ones fit.
+pub const LIMIT_COUNT: u32 = 1 << 11;
+
+/// Limits of a class.
+pub const CLASS_LIMITS: usize = 4;
+
 /// `BPF_F_MMAPABLE` (Linux 5.5): the values start at a page.
 const MMAPABLE: u32 = 1 << 10;
 
@@ -78,6 +91,8 @@ const fn array(name: &'static str, kind: MapKind, value: usize, cap: u32) -> Map
 
 const TRIE_KEY_V4: usize = 4 + size_of::<TrieV4>();
 const TRIE_KEY_V6: usize = 4 + size_of::<TrieV6>();
+const CLASS_KEY_V4: usize = 4 + size_of::<ClassV4>();
+const CLASS_KEY_V6: usize = 4 + size_of::<ClassV6>();
 const ENTRY: usize = size_of::<Entry>();
 
 /// Guarded prefixes: value is the number of a guard source, for people who dump the map.
@@ -161,8 +176,54 @@ pub const SCANS: MapSpec = MapSpec {
     ..EVENTS
 };
 
+/// The class of each TCP port: four in a word, that of port `p` in the 16 bits from `16 * (p % 4)`
+/// on; 0 for a port that no rule names. Read while it is written, so only word by word.
+pub const PORT_CLASS: MapSpec = MapSpec {
+    flags: MMAPABLE,
+    ..array("PORT_CLASS", MapKind::Array, 8, 1 << 14)
+};
+/// The limits of each class in the order they are asked: numbers of [`CLASS_LIMITS`] elements of
+/// [`LIMITS`] in a word, the first one lowest; 0 behind the last.
+pub const CLASSES: MapSpec = MapSpec {
+    flags: MMAPABLE,
+    ..array("CLASSES", MapKind::Array, 8, CLASS_COUNT)
+};
+/// [`RuleRow`]s by class and source: the longest source wins.
+pub const CLASS_V4: MapSpec = table(
+    "CLASS_V4",
+    MapKind::LpmTrie,
+    CLASS_KEY_V4,
+    size_of::<RuleRow>(),
+    1 << 16,
+);
+/// See [`CLASS_V4`].
+pub const CLASS_V6: MapSpec = table(
+    "CLASS_V6",
+    MapKind::LpmTrie,
+    CLASS_KEY_V6,
+    size_of::<RuleRow>(),
+    1 << 16,
+);
+/// [`Limit`]s.
+pub const LIMITS: MapSpec = MapSpec {
+    flags: MMAPABLE,
+    ..array("LIMITS", MapKind::Array, size_of::<Limit>(), LIMIT_COUNT)
+};
+/// [`LimitCount`]s of [`LIMITS`].
+pub const LIMIT_COUNTS: MapSpec = array(
+    "LIMIT_COUNTS",
+    MapKind::PerCpuArray,
+    size_of::<LimitCount>(),
+    LIMIT_COUNT,
+);
+/// [`Buckets`] of all limits, aligned as [`SCAN`].
+pub const BUCKETS: MapSpec = MapSpec {
+    flags: MMAPABLE,
+    ..array("BUCKETS", MapKind::Array, size_of::<Buckets>(), SETS)
+};
+
 /// Every pinned map.
-pub const MAPS: [MapSpec; 22] = [
+pub const MAPS: [MapSpec; 29] = [
     GUARD_V4,
     GUARD_V6,
     ALLOW_V4,
@@ -185,6 +246,13 @@ pub const MAPS: [MapSpec; 22] = [
     PORTS,
     OWN,
     SCANS,
+    PORT_CLASS,
+    CLASSES,
+    CLASS_V4,
+    CLASS_V6,
+    LIMITS,
+    LIMIT_COUNTS,
+    BUCKETS,
 ];
 
 /// The bytes an LPM trie is asked with: prefix length, address, and for IPv4 the padding of

@@ -50,7 +50,7 @@ pub fn mapped(address: &Address) -> [u8; 16] {
 }
 
 #[inline(always)]
-const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+pub(crate) const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
     [
         u64::from_be_bytes([a, b, c, d, e, f, g, h]),
@@ -72,11 +72,17 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[inline(always)]
 pub fn hash(bytes: &[u8; 16], seed: u64) -> u32 {
     let [high, low] = halves(bytes);
+    (mix(high, low, seed) >> 32) as u32
+}
+
+/// 64 bits that nobody can choose without the seed; the high ones are the better ones.
+#[inline(always)]
+pub(crate) const fn mix(high: u64, low: u64, seed: u64) -> u64 {
     let mut hash = (high ^ seed).wrapping_mul(SPREAD);
     hash ^= hash >> 32;
     hash = (hash ^ low).wrapping_mul(seed | 1);
     hash ^= hash >> 29;
-    (hash.wrapping_mul(SPREAD) >> 32) as u32
+    hash.wrapping_mul(SPREAD)
 }
 
 /// The slot of a source, by its [`hash`].

@@ -33,6 +33,8 @@ pub struct Answer {
     /// What it answered besides: list, deadline and prefix length of the entry that decided, zero
     /// without one.
     pub entry: (u16, u32, u8),
+    /// Number of the rule that decided; 0 without one.
+    pub rule: u32,
 }
 
 const SIZE: usize = size_of::<Probe>();
@@ -63,7 +65,12 @@ impl Answer {
             d3,
             observed,
             length,
-            ..,
+            _,
+            _,
+            r0,
+            r1,
+            r2,
+            r3,
         ] = *bytes;
         let probe = Probe {
             magic: u32::from_ne_bytes([m0, m1, m2, m3]),
@@ -74,11 +81,13 @@ impl Answer {
             observed,
             length,
             reserved: 0,
+            rule: u32::from_ne_bytes([r0, r1, r2, r3]),
         };
         Ok(Self {
             action: Action::from_number(returned)?,
             outcome: probe.outcome().context("the program gave no answer")?,
             entry: (probe.list, probe.deadline, probe.length),
+            rule: probe.rule,
         })
     }
 }

@@ -4,14 +4,15 @@ use std::{env, fmt::Write as _, thread, time::Instant};
 
 use anyhow::{Context as _, Result};
 use fw_common::{parse::parse, reason::Reason, verdict::decide};
+use fw_ctl::{detect::ports::PortSet, plan::ruleset::LimitRow};
 use fw_tests::{
-    frames::corpus,
-    kernel::{Answer, Kernel, Program, boot_seconds},
+    frames::{Frame, SERVER_V4, SERVER_V6, corpus, tcp},
+    kernel::{Action, Answer, Kernel, Program, boot_seconds},
 };
 
 use crate::{
     decided,
-    model::{Moment, Policy},
+    model::{Moment, Policy, Spent, bucket},
     random::{self, Frames, Rng},
     report, senders,
 };
@@ -92,34 +93,84 @@ impl Tally {
 fn on_host(moment: &Moment<'_>, frame: &[u8]) -> Answer {
     let decision = decide(&parse(&frame), moment);
     let entry = decision.entry.unwrap_or_default();
-    decided(decision.reason, decision.family, entry)
+    Answer {
+        rule: decision.rule,
+        ..decided(decision.reason, decision.family, entry)
+    }
 }
 
 /// One thread's share.
 fn run(rng: &mut Rng, frames: u64) -> Result<Tally> {
+    /// Of a kernel: what its policies leave in the buckets would fill them in time.
+    const FRAMES: u64 = 500_000;
+    let mut tally = Tally::default();
+    while tally.frames < frames {
+        let share = FRAMES.min(frames - tally.frames);
+        tally.add(run_in(&mut Kernel::load()?, rng, share)?);
+    }
+    Ok(tally)
+}
+
+fn run_in(kernel: &mut Kernel, rng: &mut Rng, frames: u64) -> Result<Tally> {
     const PER_POLICY: u64 = 500;
-    let mut kernel = Kernel::load()?;
+    let mut rules = kernel.take_rules()?;
+    kernel.own([SERVER_V4.into(), SERVER_V6.into()])?;
     let generator = Frames::new();
     let mut tally = Tally::default();
     while tally.frames < frames {
         let now = boot_seconds()?;
         let policy = random::policy(rng, now);
-        policy.write(&mut kernel)?;
+        policy.write(kernel)?;
+        rules.set(&policy.rules, &PortSet::default())?;
         tally.policies += 1;
+        let spent = spend(kernel, rng, &policy, now)?;
         let moment = Moment {
             policy: &policy,
             now,
+            spent: &spent,
         };
         for _ in 0..PER_POLICY.min(frames - tally.frames) {
             let source = random::source(rng, &policy);
             let frame = generator.any(rng, source);
             let linear = rng.below(frame.len().min(128));
-            tally.compare(&kernel, &moment, &frame, linear)?;
+            tally.compare(kernel, &moment, &frame, linear)?;
         }
-        policy.erase(&mut kernel)?;
+        policy.erase(kernel)?;
         kernel.unmark_all()?;
     }
     Ok(tally)
+}
+
+/// Sends connections, as the host decides about them too, so that some buckets are empty.
+fn spend(kernel: &Kernel, rng: &mut Rng, policy: &Policy, now: u32) -> Result<Spent> {
+    let mut spent = Spent::default();
+    for _ in 0..rng.below(7) {
+        let source = random::source(rng, policy);
+        let port = random::port(rng);
+        let frame = Frame::new().ip(source).tcp(40000, port, tcp::SYN).bytes();
+        for _ in 0..2 {
+            let moment = Moment {
+                policy,
+                now,
+                spent: &spent,
+            };
+            let decision = decide(&parse(&frame.as_slice()), &moment);
+            let action = kernel.receive(Program::Frags, &frame, 1)?;
+            assert_eq!(
+                action == Action::Drop,
+                decision.reason.drops(),
+                "{decision:?}"
+            );
+            let exceeded = |limit: &&LimitRow| limit.id.0 != decision.rule;
+            if let Reason::Limit | Reason::Rule | Reason::Default = decision.reason {
+                // In order, up to the one that it exceeds.
+                for limit in policy.limits(port).take_while(exceeded) {
+                    *spent.entry(bucket(limit, source)).or_default() += 1;
+                }
+            }
+        }
+    }
+    Ok(spent)
 }
 
 #[test]
@@ -174,6 +225,7 @@ fn kernel_and_host_agree_on_every_seed_cut_at_every_byte() -> Result<()> {
         let moment = Moment {
             policy: &policy,
             now: boot_seconds()?,
+            spent: &Spent::default(),
         };
         for sender in senders() {
             for seed in corpus::seeds(sender.listed) {

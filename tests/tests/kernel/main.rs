@@ -6,11 +6,13 @@ mod counting;
 mod deadlines;
 mod half_way;
 mod library;
+mod limits;
 mod model;
 mod near;
 mod noise;
 mod order;
 mod random;
+mod rules;
 mod sampling;
 mod scan;
 
@@ -90,6 +92,7 @@ fn decided(reason: Reason, family: Family, entry: (u16, u32, u8)) -> Answer {
             observed: false,
         },
         entry,
+        rule: 0,
     }
 }
 

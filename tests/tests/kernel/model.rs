@@ -1,6 +1,6 @@
 //! A policy as plain lists, read from one end to the other.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use anyhow::Result;
 use fw_common::{
@@ -8,9 +8,20 @@ use fw_common::{
     abi::NEVER,
     parse::{Address, Packet},
     scan,
-    verdict::Tables,
+    verdict::{Ruled, Tables},
 };
-use fw_tests::kernel::{Kernel, Table};
+use fw_ctl::{
+    plan::ruleset::{LimitRow, Pushdown},
+    policy::{
+        rate::Per,
+        rule::{RuleId, Verdict},
+        service::Protocol,
+    },
+};
+use fw_tests::{
+    frames::{SERVER_V4, SERVER_V6},
+    kernel::{Kernel, Table},
+};
 
 /// What is blocked or allowed.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +37,8 @@ pub struct Policy {
     pub guard: Vec<Prefix>,
     pub allow: Vec<Rule>,
     pub block: Vec<Rule>,
+    /// In the order they are asked.
+    pub rules: Pushdown,
 }
 
 impl Policy {
@@ -46,11 +59,23 @@ impl Policy {
         [(Table::Allow, &*self.allow), (Table::Block, &*self.block)].into_iter()
     }
 
+    /// Limits that name a port, in order.
+    pub fn limits(&self, port: u16) -> impl Iterator<Item = &LimitRow> {
+        let limits = self.rules.limits.iter();
+        limits.filter(move |limit| limit.service.matches(Protocol::Tcp, port))
+    }
+
     /// Every prefix it names.
     pub fn prefixes(&self) -> Vec<Prefix> {
         let rules = self.allow.iter().chain(&self.block);
         let listed = rules.map(|rule| rule.prefix);
-        self.guard.iter().copied().chain(listed).collect()
+        let ruled = self.rules.ports.iter().filter_map(|row| row.source);
+        self.guard
+            .iter()
+            .copied()
+            .chain(listed)
+            .chain(ruled)
+            .collect()
     }
 
     /// Writes it as the controller does: a host with its own deadline, a prefix with the latest of
@@ -103,6 +128,24 @@ pub struct Moment<'a> {
     pub policy: &'a Policy,
     /// Second of boot time.
     pub now: u32,
+    /// Connections that came out of each bucket. They fill so slowly that none comes back.
+    pub spent: &'a Spent,
+}
+
+/// By rule and source; without one for a bucket that is everybody's.
+pub type Spent = BTreeMap<(RuleId, Option<Prefix>), u32>;
+
+/// The bucket of a source.
+pub fn bucket(limit: &LimitRow, source: IpAddr) -> (RuleId, Option<Prefix>) {
+    let length = match source {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 64,
+    };
+    let source = match limit.per {
+        Per::Source => Prefix::new(source, length),
+        Per::All => None,
+    };
+    (limit.id, source)
 }
 
 impl Moment<'_> {
@@ -154,6 +197,37 @@ impl Tables for Moment<'_> {
 
     fn blocked(&self, source: &Address) -> Option<Self::Entry> {
         self.found(&self.policy.block, source)
+    }
+
+    fn ruled(&self, packet: &Packet, kind: scan::Kind) -> Ruled {
+        let Some(source) = packet.source.ip().filter(|_| kind == scan::Kind::Syn) else {
+            return Ruled::default();
+        };
+        let destination = scan::mapped(&packet.destination);
+        let own = [SERVER_V4.into(), SERVER_V6.into()];
+        if !own
+            .map(|own: IpAddr| scan::mapped(&own.into()))
+            .contains(&destination)
+        {
+            return Ruled::default();
+        }
+        let port = packet.destination_port;
+        let exceeded = self.policy.limits(port).find(|limit| {
+            let spent = self.spent.get(&bucket(limit, source));
+            spent.is_some_and(|spent| *spent >= limit.burst)
+        });
+        let mut rows = self.policy.rules.ports.iter();
+        let row = rows.find(|row| {
+            row.service.matches(Protocol::Tcp, port)
+                && row.source.is_none_or(|prefix| prefix.contains(source))
+        });
+        Ruled {
+            exceeds: exceeded.map_or(0, |limit| limit.id.0),
+            closed_by: match row {
+                Some(row) if row.verdict == Verdict::Drop => row.id.0,
+                _ => 0,
+            },
+        }
     }
 
     /// Nobody watches for scans.

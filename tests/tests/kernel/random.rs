@@ -1,16 +1,25 @@
 //! Numbers, policies and frames at random, and always the same ones for a seed.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     env,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use fw_common::{Prefix, abi::NEVER, parse::protocol};
+use fw_ctl::{
+    plan::ruleset::{LimitRow, PortRow, Pushdown},
+    policy::{
+        rate::{Per, Rate, Unit},
+        rule::{RuleId, Verdict},
+        service::Service,
+    },
+};
 use fw_tests::frames::{
     Frame,
     corpus::{self, Seed},
-    ethertype,
+    ethertype, tcp,
 };
 
 use crate::model::{Policy, Rule};
@@ -129,12 +138,66 @@ pub fn policy(rng: &mut Rng, now: u32) -> Policy {
         rules.into_values().collect()
     };
     let (allow, block) = (rules(), rules());
+    let rules = pushdown(rng, &roots);
     let guard = (0..rng.below(6)).map(|_| some_prefix(rng, &roots));
     Policy {
         guard: guard.collect(),
         allow,
         block,
+        rules,
     }
+}
+
+/// Ports that frames are sent to, and one beside.
+const PORTS: [u16; 9] = [0, 22, 23, 53, 67, 68, 546, 547, 40000];
+
+/// A port of a frame.
+pub fn port(rng: &mut Rng) -> u16 {
+    rng.pick(&PORTS)
+}
+
+/// Rules about these ports and sources, in the order they are asked.
+fn pushdown(rng: &mut Rng, roots: &[IpAddr]) -> Pushdown {
+    // No two policies share a bucket.
+    let mut id = rng.next() as u32 | 1;
+    let mut next = || {
+        id = id.wrapping_add(2);
+        RuleId(id)
+    };
+    let ports = (0..rng.below(8)).map(|_| PortRow {
+        id: next(),
+        service: service(rng),
+        source: (!rng.one_in(4)).then(|| some_prefix(rng, roots)),
+        verdict: rng.pick(&[Verdict::Accept, Verdict::Drop]),
+    });
+    let mut ports: Vec<PortRow> = ports.collect();
+    ports.sort_by_key(|row| {
+        let length = row.source.map_or(0, |source| source.length());
+        (Reverse(length), row.service.width(), row.verdict, row.id)
+    });
+    let limits = (0..rng.below(5)).map(|_| LimitRow {
+        id: next(),
+        service: service(rng),
+        sources: Vec::new(),
+        rate: Rate::new(1, Unit::Day).expect("a rate"),
+        burst: 1 + rng.below(3) as u32,
+        per: rng.pick(&[Per::Source, Per::All]),
+    });
+    let limits = limits.collect();
+    Pushdown { ports, limits }
+}
+
+fn service(rng: &mut Rng) -> Service {
+    let text = match rng.below(4) {
+        0 => "tcp".to_owned(),
+        1 => format!("tcp/{}", rng.pick(&PORTS[1..])),
+        2 => format!("tcp/{},{}", rng.pick(&PORTS[1..]), rng.pick(&PORTS[1..])),
+        _ => {
+            let (a, b) = (rng.pick(&PORTS[1..]), rng.pick(&PORTS[1..]));
+            format!("tcp/{}-{}", a.min(b), a.max(b))
+        }
+    };
+    text.parse().expect("a service")
 }
 
 fn some_prefix(rng: &mut Rng, roots: &[IpAddr]) -> Prefix {
@@ -276,10 +339,10 @@ fn extensions(rng: &mut Rng, mut frame: Frame) -> Frame {
 }
 
 fn transport(rng: &mut Rng, frame: Frame) -> Frame {
-    const PORTS: [u16; 8] = [0, 22, 53, 67, 68, 546, 547, 40000];
-    let (from, to) = (rng.pick(&PORTS), rng.pick(&PORTS));
+    let (from, to) = (port(rng), port(rng));
     match rng.below(10) {
-        0..=2 => frame.tcp(from, to, rng.byte()),
+        0 => frame.tcp(from, to, rng.byte()),
+        1..=2 => frame.tcp(from, to, tcp::SYN | rng.pick(&[0, 0, tcp::PSH, tcp::ACK])),
         3..=4 => frame.udp(from, to).payload(b"data"),
         5 => frame.udp(rng.pick(&[67, 547]), rng.pick(&[68, 546])),
         6 => {

@@ -22,13 +22,20 @@ struct Listed {
     allow: Option<u8>,
     block: Option<u8>,
     cross: Option<u8>,
+    ruled: Ruled,
 }
+
+const SILENT: Ruled = Ruled {
+    exceeds: 0,
+    closed_by: 0,
+};
 
 const UNLISTED: Listed = Listed {
     guard: false,
     allow: None,
     block: None,
     cross: None,
+    ruled: SILENT,
 };
 
 const BLOCKED: Listed = Listed {
@@ -51,14 +58,21 @@ impl Tables for Listed {
         self.block
     }
 
+    fn ruled(&self, _packet: &Packet, _kind: scan::Kind) -> Ruled {
+        self.ruled
+    }
+
     fn crossed(&self, _packet: &Packet, _kind: scan::Kind) -> Option<u8> {
         self.cross
     }
 }
 
-/// Lists nobody, and remembers what it was asked about probes.
+/// Lists nobody, and remembers what it was asked about rules and about probes.
 #[derive(Default)]
-struct Counting(Cell<Option<scan::Kind>>);
+struct Counting {
+    ruled: Cell<Option<scan::Kind>>,
+    crossed: Cell<Option<scan::Kind>>,
+}
 
 impl Tables for Counting {
     type Entry = u8;
@@ -75,8 +89,13 @@ impl Tables for Counting {
         None
     }
 
+    fn ruled(&self, _packet: &Packet, kind: scan::Kind) -> Ruled {
+        assert_eq!(self.ruled.replace(Some(kind)), None, "asked twice");
+        SILENT
+    }
+
     fn crossed(&self, _packet: &Packet, kind: scan::Kind) -> Option<u8> {
-        assert_eq!(self.0.replace(Some(kind)), None, "asked twice");
+        assert_eq!(self.crossed.replace(Some(kind)), None, "asked twice");
         None
     }
 }
@@ -119,31 +138,75 @@ fn icmpv6(kind: u8, code: u8, hop_limit: u8) -> Packet {
 }
 
 #[test]
-fn guard_beats_allow_beats_block_beats_a_crossing() {
-    for listed in 0..16 {
-        let entry = |bit: u8, entry| (listed >> bit & 1 == 1).then_some(entry);
+fn guard_beats_allow_beats_block_beats_a_limit_beats_a_crossing_beats_a_rule() {
+    for listed in 0..64_u32 {
+        let bit = |bit: u32| listed >> bit & 1;
+        let entry = |at: u32, entry| (bit(at) == 1).then_some(entry);
         let tables = Listed {
-            guard: listed & 8 != 0,
-            allow: entry(2, 5),
-            block: entry(1, 9),
-            cross: entry(0, 7),
+            guard: bit(5) == 1,
+            allow: entry(4, 5),
+            block: entry(3, 9),
+            cross: entry(1, 7),
+            ruled: Ruled {
+                exceeds: bit(2) * 11,
+                closed_by: bit(0) * 12,
+            },
         };
-        let (reason, entry) = match listed {
-            8..=15 => (Reason::Guard, None),
-            4..=7 => (Reason::Allow, Some(5)),
-            2..=3 => (Reason::Block, Some(9)),
-            1 => (Reason::Scan, Some(7)),
-            _ => (Reason::Default, None),
+        let (reason, entry, rule) = match listed {
+            32.. => (Reason::Guard, None, 0),
+            16.. => (Reason::Allow, Some(5), 0),
+            8.. => (Reason::Block, Some(9), 0),
+            4.. => (Reason::Limit, None, 11),
+            2.. => (Reason::Scan, Some(7), 0),
+            1 => (Reason::Rule, None, 12),
+            _ => (Reason::Default, None, 0),
         };
         for (source, family) in [(V4, Family::V4), (V6, Family::V6)] {
             let expected = Decision {
                 reason,
                 family,
                 entry,
+                rule,
             };
             assert_eq!(decide(&packet(source), &tables), expected, "{tables:?}");
         }
     }
+}
+
+#[test]
+fn a_connection_that_is_too_many_is_not_counted_as_a_probe() {
+    struct Limited(Counting);
+
+    impl Tables for Limited {
+        type Entry = u8;
+
+        fn guarded(&self, source: &Address) -> bool {
+            self.0.guarded(source)
+        }
+
+        fn allowed(&self, source: &Address) -> Option<u8> {
+            self.0.allowed(source)
+        }
+
+        fn blocked(&self, source: &Address) -> Option<u8> {
+            self.0.blocked(source)
+        }
+
+        fn ruled(&self, _packet: &Packet, _kind: scan::Kind) -> Ruled {
+            Ruled {
+                exceeds: 3,
+                closed_by: 0,
+            }
+        }
+
+        fn crossed(&self, packet: &Packet, kind: scan::Kind) -> Option<u8> {
+            self.0.crossed(packet, kind)
+        }
+    }
+
+    let tables = Limited(Counting::default());
+    assert_eq!(decide(&packet(V4), &tables).reason, Reason::Limit);
+    assert_eq!(tables.0.crossed.get(), None);
 }
 
 #[test]
@@ -180,7 +243,8 @@ fn what_is_no_probe_is_not_asked_about() {
     ] {
         let tables = Counting::default();
         let decision = decide(&packet, &tables);
-        assert_eq!(tables.0.get(), expected, "{packet:?}");
+        assert_eq!(tables.crossed.get(), expected, "{packet:?}");
+        assert_eq!(tables.ruled.get(), expected, "{packet:?}");
         assert_eq!(decision.entry, None);
         assert!(!decision.reason.drops());
     }
@@ -209,6 +273,7 @@ fn a_frame_without_a_source_asks_no_table() {
                 reason,
                 family: Family::None,
                 entry: None,
+                rule: 0,
             };
             assert_eq!(decide(&packet, &tables), expected);
         }
@@ -216,10 +281,16 @@ fn a_frame_without_a_source_asks_no_table() {
 }
 
 #[test]
-fn too_many_tags_blocks_and_crossings_drop_and_nothing_else_does() {
+fn tags_blocks_crossings_limits_and_rules_drop_and_nothing_else_does() {
     for reason in Reason::ALL {
-        let drops = [Reason::Tags, Reason::Block, Reason::Scan].contains(&reason);
-        assert_eq!(reason.drops(), drops, "{reason:?}");
+        let drops = [
+            Reason::Tags,
+            Reason::Block,
+            Reason::Scan,
+            Reason::Limit,
+            Reason::Rule,
+        ];
+        assert_eq!(reason.drops(), drops.contains(&reason), "{reason:?}");
     }
 }
 
@@ -268,12 +339,14 @@ fn any_packet() -> impl Strategy<Value = Packet> {
 
 fn any_tables() -> impl Strategy<Value = Listed> {
     let entry = any::<Option<u8>>;
-    let fields = (any::<bool>(), entry(), entry(), entry());
-    fields.prop_map(|(guard, allow, block, cross)| Listed {
+    let ruled = (0_u32..3, 0_u32..3).prop_map(|(exceeds, closed_by)| Ruled { exceeds, closed_by });
+    let fields = (any::<bool>(), entry(), entry(), entry(), ruled);
+    fields.prop_map(|(guard, allow, block, cross, ruled)| Listed {
         guard,
         allow,
         block,
         cross,
+        ruled,
     })
 }
 
@@ -287,14 +360,18 @@ proptest! {
     }
 
     #[test]
-    fn an_ip_packet_is_dropped_only_by_a_block_or_a_crossing(
+    fn an_ip_packet_is_dropped_only_by_an_entry_or_a_rule(
         packet in any_packet(), tables in any_tables()
     ) {
         let decision = decide(&packet, &tables);
         if packet.kind == Kind::Ip && decision.reason.drops() {
             prop_assert!(!tables.guard && tables.allow.is_none());
-            prop_assert!(decision.entry.is_some());
-            prop_assert_eq!(decision.entry, tables.block.or(tables.cross));
+            prop_assert!(decision.entry.is_some() != (decision.rule != 0));
+            let rules = [tables.ruled.exceeds, tables.ruled.closed_by];
+            match decision.entry {
+                Some(_) => prop_assert_eq!(decision.entry, tables.block.or(tables.cross)),
+                None => prop_assert!(rules.contains(&decision.rule)),
+            }
         }
     }
 

@@ -22,6 +22,18 @@ pub enum Mode {
     Hw,
 }
 
+impl Mode {
+    /// As configured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Skb => "skb",
+            Self::Hw => "hw",
+        }
+    }
+}
+
 /// Why the program is not on an interface.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {

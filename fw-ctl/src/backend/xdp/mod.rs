@@ -6,6 +6,7 @@
 //! - [`probe`]: asking the loaded program
 //! - [`events`]: sampled drops
 //! - [`scan`]: the detector's maps
+//! - [`rules`]: ports, sources and limits that the program decides about
 //! - [`near`]: where anything is listed at all
 //! - [`detach`]: taking everything off again
 //! - [`pins`]: where all of it stands on bpffs
@@ -18,6 +19,7 @@ pub mod load;
 pub mod near;
 pub mod pins;
 pub mod probe;
+pub mod rules;
 pub mod scan;
 mod sys;
 pub mod table;
@@ -37,7 +39,7 @@ use aya::{
     programs::Xdp as Program,
 };
 use fw_common::{
-    abi::{self, Config, Counter, MapSpec, Sampler},
+    abi::{self, Config, Counter, LimitCount, MapSpec, Sampler},
     reason::Outcome,
 };
 use nix::fcntl::Flock;
@@ -50,11 +52,14 @@ use self::{
     near::Near,
     pins::{Pins, PinsError},
     probe::{Answer, ProbeError, Question},
+    rules::{Rules, RulesError},
     scan::Scan,
     table::Table,
     tables::{ActionTables, Tables},
 };
-use crate::host::links::Link;
+use crate::{
+    detect::ports::PortSet, host::links::Link, plan::ruleset::Pushdown, policy::rule::RuleId,
+};
 
 /// Why the XDP layer could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +96,7 @@ pub struct Xdp {
     events: Option<Events>,
     /// The scan detector's maps.
     pub scan: Scan,
+    rules: Rules,
     /// Prints what the kernel side logged.
     flush_log: Box<dyn FnMut() + Send>,
 }
@@ -146,6 +152,7 @@ impl Xdp {
         let samplers = load::take(&mut object, abi::SAMPLER.name)?;
         let events = Events::new(load::take(&mut object, abi::EVENTS.name)?);
         let scan = Scan::take(&mut object)?;
+        let rules = Rules::take(&mut object)?;
         let flush_log = load::logger(&mut object)?;
         Ok(Self {
             pins,
@@ -162,6 +169,7 @@ impl Xdp {
             samplers,
             events: Some(events),
             scan,
+            rules,
             flush_log,
         })
     }
@@ -266,6 +274,28 @@ impl Xdp {
     /// [`ProbeError`]
     pub fn ask(&self, question: &Question) -> Result<Answer, ProbeError> {
         probe::ask(&self.program, question)
+    }
+
+    /// Makes these the rules that the program decides about. Ports that address translation sends
+    /// elsewhere (`published`) have none: connections to them are not for this host.
+    ///
+    /// # Errors
+    /// [`RulesError`]; the program decides no rules then.
+    pub fn set_rules(
+        &mut self,
+        pushdown: &Pushdown,
+        published: &PortSet,
+    ) -> Result<(), RulesError> {
+        self.rules.set(pushdown, published)
+    }
+
+    /// What became of the connections that each limit names, all CPUs together. A limit keeps its
+    /// counts as long as its rule is there.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn limit_counts(&self) -> io::Result<BTreeMap<RuleId, LimitCount>> {
+        self.rules.limit_counts()
     }
 
     /// The runtime switches as they are; a former daemon may have set them.

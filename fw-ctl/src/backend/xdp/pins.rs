@@ -1,13 +1,13 @@
 //! Where our objects stand on bpffs.
 //!
 //! ```text
-//! PIN_DIR/v1/BLOCK_V4 ...    maps, named as in `fw_common::abi`
-//! PIN_DIR/v1/NAME-new        a map of another shape that is being filled to take NAME's place
-//! PIN_DIR/v1/program         the program the links run
-//! PIN_DIR/v1/link-eth0       what holds the program on the interface
-//! PIN_DIR/v1/renamed-eth0    the same, for a moment, while links change their names
+//! PIN_DIR/v3/BLOCK_V4 ...    maps, named as in `fw_common::abi`
+//! PIN_DIR/v3/NAME-new        a map of another shape that is being filled to take NAME's place
+//! PIN_DIR/v3/program         the program the links run
+//! PIN_DIR/v3/link-eth0       what holds the program on the interface
+//! PIN_DIR/v3/renamed-eth0    the same, for a moment, while links change their names
 //! ```
-//! `v1` is [`abi::VERSION`]: a controller with another ABI never reads these maps, but takes over
+//! `v3` is [`abi::VERSION`]: a controller with another ABI never reads these maps, but takes over
 //! the links, so that an upgrade leaves no gap.
 
 use std::{

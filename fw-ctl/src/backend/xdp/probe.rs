@@ -9,6 +9,8 @@ use fw_common::{
     reason::Outcome,
 };
 
+use crate::policy::rule::RuleId;
+
 /// Protocol of a probe packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -25,7 +27,8 @@ pub enum Protocol {
 pub struct Question {
     /// Source address.
     pub source: IpAddr,
-    /// Destination address; of the source's family, or unspecified.
+    /// Destination address; of the source's family, or unspecified. Rules are about addresses of this
+    /// host only.
     pub destination: IpAddr,
     /// Protocol.
     pub protocol: Protocol,
@@ -46,6 +49,8 @@ pub struct Answer {
     pub dropped: bool,
     /// The entry that decided.
     pub entry: Option<Decider>,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
     /// Bytes of the packet.
     pub length: usize,
 }
@@ -114,6 +119,7 @@ pub fn ask(program: &Xdp, question: &Question) -> Result<Answer, ProbeError> {
         outcome,
         dropped: result.return_value == XDP_DROP,
         entry,
+        rule: (probe.rule != 0).then_some(RuleId(probe.rule)),
         length: frame.len(),
     })
 }
@@ -123,7 +129,9 @@ fn read_probe(bytes: &[u8]) -> Option<Probe> {
     let ([reason, family], rest) = rest.split_first_chunk()?;
     let (list, rest) = rest.split_first_chunk()?;
     let (deadline, rest) = rest.split_first_chunk()?;
-    let ([observed, length], _) = rest.split_first_chunk()?;
+    let ([observed, length], rest) = rest.split_first_chunk()?;
+    let (reserved, rest) = rest.split_first_chunk()?;
+    let (rule, _) = rest.split_first_chunk()?;
     Some(Probe {
         magic: u32::from_ne_bytes(*magic),
         reason: *reason,
@@ -132,7 +140,8 @@ fn read_probe(bytes: &[u8]) -> Option<Probe> {
         deadline: u32::from_ne_bytes(*deadline),
         observed: *observed,
         length: *length,
-        reserved: 0,
+        reserved: u16::from_ne_bytes(*reserved),
+        rule: u32::from_ne_bytes(*rule),
     })
 }
 

@@ -1,5 +1,5 @@
 //! What aya does not offer: map operations in batches (`bpf(2)`, Linux 5.6; for LPM tries 5.13),
-//! and links without its fallback to netlink. With [`memory`], the only code of the controller with `unsafe`.
+//! links without its fallback to netlink, and a wait. With [`memory`], the only code of the controller with `unsafe`.
 #![expect(unsafe_code, reason = "bpf(2) takes pointers")]
 
 mod memory;
@@ -321,6 +321,14 @@ pub fn program_maps(program: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
     unsafe { object_info(program, &mut info) }?;
     maps.truncate(info.maps_count as usize);
     Ok(maps)
+}
+
+/// Waits until every program that is running now has come to its end (`membarrier(2)`, which is
+/// `synchronize_rcu` in the kernel). A kernel with `nohz_full` refuses: there a packet that is on its
+/// way may miss what is taken away next.
+pub fn wait_for_programs() {
+    // SAFETY: the call takes no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
 }
 
 /// # Safety

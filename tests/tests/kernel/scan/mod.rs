@@ -36,7 +36,7 @@ const SEED: u64 = 0x5bd1_e995_97f4_a7c1;
 const THRESHOLD: usize = 10;
 
 /// The settings of a fresh installation, but that who scans is blocked.
-fn enforcing() -> Config {
+pub fn enforcing() -> Config {
     Config {
         scan: Config::SCAN_ENFORCE,
         granted: 1_000_000,
@@ -64,7 +64,7 @@ fn observing() -> Config {
 
 /// Leaves this thread in a new network namespace. Packets of a test run come in where the thread
 /// is.
-fn without_sockets() -> Result<()> {
+pub fn without_sockets() -> Result<()> {
     Ok(unshare(CloneFlags::CLONE_NEWNET)?)
 }
 
@@ -78,7 +78,7 @@ fn watching(config: Config) -> Result<Kernel> {
 }
 
 /// Sixty ports that have a bit each, none of them ephemeral.
-fn ports() -> Vec<u16> {
+pub fn ports() -> Vec<u16> {
     let mut seen = 0_u128;
     let alone = (1000..).filter(|port| {
         let bit = 1 << scan::port_bit(*port, SEED);
@@ -102,7 +102,7 @@ fn udp(source: IpAddr, port: u16) -> Vec<u8> {
 }
 
 /// Runs a frame through and says what it was counted as.
-fn outcome(kernel: &Kernel, program: Program, frame: &[u8]) -> Result<Outcome> {
+pub fn outcome(kernel: &Kernel, program: Program, frame: &[u8]) -> Result<Outcome> {
     let before = kernel.counters()?;
     let action = kernel.receive(program, frame, 1)?;
     let after = kernel.counters()?;

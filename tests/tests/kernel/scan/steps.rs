@@ -8,7 +8,7 @@ use fw_common::{
     parse::{Address, Packet, parse},
     reason::{Family, Outcome},
     scan::{self, Claim, Kind, Probe, Slot, Step, Thresholds},
-    verdict::{Tables, decide},
+    verdict::{Ruled, Tables, decide},
 };
 use fw_tests::kernel::{Action, Kernel, Program, Table};
 
@@ -126,6 +126,11 @@ impl Tables for Host {
         let source = self.source(source);
         let state = self.state.borrow();
         state.blocked.contains_key(&source).then_some(())
+    }
+
+    /// There are no rules.
+    fn ruled(&self, _packet: &Packet, _kind: Kind) -> Ruled {
+        Ruled::default()
     }
 
     fn crossed(&self, packet: &Packet, kind: Kind) -> Option<()> {
