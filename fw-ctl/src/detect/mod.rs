@@ -13,6 +13,7 @@
 //! - [`served`]: which ports are served, or were until just now
 //! - [`ports`]: ports as people write them, and sets of them
 
+pub mod adaptive;
 pub mod blocks;
 pub mod caps;
 pub mod escalation;

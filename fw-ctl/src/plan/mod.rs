@@ -2,6 +2,13 @@
 //!
 //! [`Plan`] is made by comparing rows; [`Plan::check`] turns it into a [`CheckedPlan`], which is
 //! all that a backend accepts.
+//!
+//! - [`mirror`]: the same for netfilter
+//! - [`ruleset`]: the rules of a moment, and [`classes`]: as the kernel program looks them up
+
+pub mod classes;
+pub mod mirror;
+pub mod ruleset;
 
 use std::collections::{BTreeMap, BTreeSet};
 

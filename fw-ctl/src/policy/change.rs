@@ -92,6 +92,16 @@ impl Draft {
         self.edits.is_empty() && self.new_list.is_none()
     }
 
+    /// What takes it back. A list it made stays.
+    pub fn inverse(&self) -> Self {
+        let back = |edit: &Edit| Edit {
+            before: edit.after.clone(),
+            after: edit.before.clone(),
+            ..edit.clone()
+        };
+        Self::of(self.edits.iter().rev().map(back).collect())
+    }
+
     /// Both, applied as one. They touch different places.
     pub fn and(mut self, other: Self) -> Self {
         self.edits.extend(other.edits);

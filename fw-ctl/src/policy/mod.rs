@@ -7,7 +7,12 @@
 pub mod change;
 pub mod entry;
 pub mod guard;
+pub mod hours;
+pub mod rate;
 pub mod refusal;
+pub mod rule;
+pub mod rules;
+pub mod service;
 pub mod table;
 pub mod time;
 
@@ -19,6 +24,7 @@ use self::{
     change::{Draft, Edit},
     entry::{Action, Entry, ListId, ListName, Place},
     guard::Guard,
+    rules::Rules,
     table::{Effective, Table},
     time::{BootSecs, Now},
 };
@@ -31,6 +37,8 @@ pub struct Policy {
     blocks: Table,
     /// Who can never be dropped.
     pub guard: Guard,
+    /// What needs ports, state, rates or hours.
+    pub rules: Rules,
     /// What ends, soonest first.
     endings: BTreeSet<(BootSecs, Action, Place)>,
 }
@@ -58,6 +66,11 @@ impl Policy {
     /// detector's does.
     pub fn observe(&mut self, list: Option<ListId>) {
         self.blocks.observed = list;
+    }
+
+    /// Whether the blocks of a list only count what they would drop.
+    pub fn is_observed(&self, list: ListId) -> bool {
+        self.blocks.observed == Some(list)
     }
 
     /// Every list, by name.

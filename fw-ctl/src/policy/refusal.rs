@@ -2,7 +2,7 @@
 
 use fw_common::Prefix;
 
-use super::{entry::ListName, guard::GuardSource};
+use super::{entry::ListName, guard::GuardSource, rule::RuleId, rules::Rules};
 
 /// Why a change, or one of its items, is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,4 +34,15 @@ pub enum Refusal {
     /// Only the detector writes its list; anybody may remove from it.
     #[error("list {} is the scan detector's own", ListName::AUTO)]
     Detectors,
+    /// Another rule says something else of the same.
+    #[error("rule {rule} says something else of {service} for the same sources")]
+    Contradicts {
+        /// As asked for.
+        service: String,
+        /// The other.
+        rule: RuleId,
+    },
+    /// Netfilter walks rules one after the other.
+    #[error("there would be too many rules: at most {max} with {sources} sources each, 4,096 in all", max = Rules::MAX, sources = Rules::MAX_SOURCES)]
+    TooManyRules,
 }
