@@ -10,6 +10,7 @@ mod conntrack;
 pub mod files;
 pub mod links;
 pub mod listeners;
+pub mod netfilter;
 mod netlink;
 mod nfnetlink;
 pub mod peers;
@@ -18,6 +19,7 @@ pub mod random;
 pub mod resolvers;
 mod sock_diag;
 pub mod ssh;
+pub mod tool;
 pub mod watch;
 pub mod xdp_features;
 

@@ -17,7 +17,10 @@ const GENERATION_ID: u16 = 1;
 
 /// The number of the nftables ruleset: each change of it makes another. `None` where the kernel
 /// has no nftables. `CAP_NET_ADMIN` is needed, as for everything of netfilter.
-pub(super) fn generation() -> Result<Option<u32>, NetlinkError> {
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn generation() -> Result<Option<u32>, NetlinkError> {
     let mut id = None;
     let request = Message::new(NFTABLES, GET_GENERATION, &[]);
     let what = "the number of the nftables ruleset";

@@ -7,7 +7,6 @@ mod matched;
 mod nft;
 mod rules;
 mod save;
-mod tool;
 
 use std::{
     fs, io,
@@ -15,8 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::tool::run;
-use super::{OpenPorts, describe, nfnetlink::generation};
+use super::{
+    OpenPorts, describe,
+    nfnetlink::generation,
+    tool::{self, ToolError},
+};
 
 /// The tables of legacy iptables that are in use, and what shows them. Asking it about a table
 /// that is not there would make it.
@@ -131,13 +133,25 @@ impl Signs {
         let legacy = LEGACY.iter().zip(self.legacy).filter(|(_, used)| *used);
         saves.extend(legacy.map(|((_, tool), _)| *tool));
         for tool in saves {
-            match run(tool, &["-t", "nat"]) {
+            match shown(tool, &["-t", "nat"]) {
                 Ok(Some(text)) => open.ports.extend(save::rules(&text, &self.own).published()),
                 Ok(None) => (),
                 Err(problem) => open.problems.push(problem),
             }
         }
         open
+    }
+}
+
+/// What a program prints; `None` when it is not installed.
+///
+/// # Errors
+/// A sentence.
+fn shown(program: &str, arguments: &[&str]) -> Result<Option<String>, String> {
+    match tool::show(program, arguments) {
+        Ok(text) => Ok(Some(text)),
+        Err(ToolError::Missing { .. }) => Ok(None),
+        Err(error) => Err(describe(&error)),
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::scope::Scope;
-use super::{rules::Rules, tool::run};
+use super::{rules::Rules, shown};
 
 /// What the rules say.
 pub(super) struct Nft {
@@ -27,7 +27,7 @@ pub(super) struct Nft {
 /// # Errors
 /// A sentence.
 pub(super) fn rules(own: &[IpAddr]) -> Result<Option<Nft>, String> {
-    let Some(text) = run("nft", &["-j", "-t", "list", "ruleset"])? else {
+    let Some(text) = shown("nft", &["-j", "-t", "list", "ruleset"])? else {
         return Ok(None);
     };
     let mut ruleset = Ruleset::default();
@@ -35,7 +35,7 @@ pub(super) fn rules(own: &[IpAddr]) -> Result<Option<Nft>, String> {
     for (kind, id) in ruleset.wanted() {
         let mut arguments = vec!["-j", "list", kind];
         arguments.extend(id.split(' '));
-        ruleset.read(&run("nft", &arguments)?.unwrap_or_default())?;
+        ruleset.read(&shown("nft", &arguments)?.unwrap_or_default())?;
     }
     Ok(Some(ruleset.nft(own)))
 }
