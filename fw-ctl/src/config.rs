@@ -1,5 +1,8 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
+mod mirror;
+pub mod policy_file;
+mod rules;
 mod scan;
 
 use std::{
@@ -12,8 +15,11 @@ use std::{
 
 use fw_common::{Prefix, abi};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use toml::de::DeTable;
 
+pub use self::mirror::{Backend, Mirror};
 use crate::{
+    api::wire::RulePut,
     backend::xdp::links::Mode,
     detect::settings::Settings,
     policy::{
@@ -42,6 +48,8 @@ pub struct Config {
     /// What makes a scan, and what follows from it.
     #[serde(deserialize_with = "scan::Table::deserialize")]
     pub scan: Settings,
+    /// Netfilter, and what every new connection meets there.
+    pub mirror: Mirror,
     /// Who may use the socket.
     pub api: Api,
     /// Sizes of the kernel's tables.
@@ -49,6 +57,9 @@ pub struct Config {
     /// Files that are kept as lists of their own.
     #[serde(rename = "list")]
     pub lists: Vec<ListFile>,
+    /// Rules; [`Config::read`] refuses what is none.
+    #[serde(rename = "rule", deserialize_with = "rules::tables")]
+    pub rules: Vec<RulePut>,
 }
 
 /// `[guard]`
@@ -162,9 +173,11 @@ impl Config {
             located(text, place, error.message())
         })?;
         config.scan.validate().map_err(|error| {
-            let place = scan::place(text, error.key);
+            let place = place(text, "scan", None, error.key);
             located(text, place, &error.to_string())
         })?;
+        rules::check(text, &config.rules)?;
+        rules::check_endless(text, &config.rules)?;
         let mut names = BTreeSet::new();
         for list in &config.lists {
             if list.name == ListName::local() || !names.insert(&list.name) {
@@ -207,13 +220,31 @@ impl Config {
     }
 }
 
-/// What is wrong in one line, with the place in front.
-fn located(text: &str, place: Option<usize>, message: &str) -> String {
+/// Where a key stands in a table of the file, or in one of several of this name; where it is not
+/// there, the table.
+fn place(file: &str, table: &str, index: Option<usize>, key: &str) -> Option<usize> {
+    let file = DeTable::parse(file).ok()?;
+    let mut table = file.get_ref().get(table)?;
+    if let Some(index) = index {
+        table = table.get_ref().as_array()?.get(index)?;
+    }
+    let value = table.get_ref().as_table()?.get(key).unwrap_or(table);
+    Some(value.span().start)
+}
+
+/// Line and column of a place.
+fn position(text: &str, place: Option<usize>) -> (usize, usize) {
     let before = place
         .and_then(|start| text.get(..start))
         .unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    (line, column)
+}
+
+/// What is wrong in one line, with the place in front.
+fn located(text: &str, place: Option<usize>, message: &str) -> String {
+    let (line, column) = position(text, place);
     let message = message.replace('\n', " ");
     format!("line {line}, column {column}: {message}")
 }

@@ -1,5 +1,7 @@
 //! The table of endpoints. Handlers read what was asked and hand it to the owner of the policy.
 
+mod rules;
+
 use std::net::IpAddr;
 
 use axum::{
@@ -39,6 +41,14 @@ pub fn router(handle: Handle) -> Router {
         .route("/lists/{name}", get(list).put(replace).delete(flush))
         .route("/guard", get(guarded).post(guard))
         .route("/guard/{prefix}", delete(unguard))
+        .route("/rules", get(rules::list).post(rules::add))
+        .route("/rules/{id}", delete(rules::remove))
+        .route("/default", get(rules::base).put(rules::change_base))
+        .route("/apply", post(rules::apply))
+        .route("/confirm", post(rules::confirm))
+        .route("/rollback", post(rules::roll_back))
+        .route("/diff", get(rules::diff))
+        .route("/repair", post(rules::repair))
         .route("/check", get(check))
         .route("/why", get(why))
         .route("/events", get(events::stream))
@@ -129,7 +139,7 @@ async fn block(
 async fn put_block(handle: &Handle, peer: Peer, put: wire::Put) -> Result<Changed, ProblemBody> {
     handle.refresh_guard().await?;
     handle
-        .call(move |owner| owner.put(Action::Block, &put, &peer.name()))
+        .change(move |owner| owner.put(Action::Block, &put, &peer.name()))
         .await
 }
 
@@ -138,7 +148,7 @@ async fn allow(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Body(put): Body<wire::Put>,
 ) -> Response {
-    let changed = handle.call(move |owner| owner.put(Action::Allow, &put, &peer.name()));
+    let changed = handle.change(move |owner| owner.put(Action::Allow, &put, &peer.name()));
     reply::put(changed.await)
 }
 
@@ -147,7 +157,7 @@ async fn unblock(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(prefix): Path<String>,
 ) -> Reply<Changed> {
-    let job = handle.call(move |owner| owner.remove(Action::Block, &prefix, &peer.name()));
+    let job = handle.change(move |owner| owner.remove(Action::Block, &prefix, &peer.name()));
     job.await.map(Json)
 }
 
@@ -156,7 +166,7 @@ async fn unallow(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(prefix): Path<String>,
 ) -> Reply<Changed> {
-    let job = handle.call(move |owner| owner.remove(Action::Allow, &prefix, &peer.name()));
+    let job = handle.change(move |owner| owner.remove(Action::Allow, &prefix, &peer.name()));
     job.await.map(Json)
 }
 
@@ -166,7 +176,7 @@ async fn batch(
     Body(batch): Body<wire::Batch>,
 ) -> Reply<Changed> {
     handle.refresh_guard().await?;
-    let job = handle.call(move |owner| owner.batch(&batch, &peer.name()));
+    let job = handle.change(move |owner| owner.batch(&batch, &peer.name()));
     job.await.map(Json)
 }
 
@@ -181,7 +191,7 @@ async fn replace(
     Body(replace): Body<wire::Replace>,
 ) -> Reply<Changed> {
     handle.refresh_guard().await?;
-    let job = handle.call(move |owner| owner.replace(&name, &replace, &peer.name()));
+    let job = handle.change(move |owner| owner.replace(&name, &replace, &peer.name()));
     job.await.map(Json)
 }
 
@@ -190,7 +200,7 @@ async fn flush(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(name): Path<String>,
 ) -> Reply<Changed> {
-    let job = handle.call(move |owner| owner.flush(&name, &peer.name()));
+    let job = handle.change(move |owner| owner.flush(&name, &peer.name()));
     job.await.map(Json)
 }
 
@@ -204,7 +214,7 @@ async fn guard(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Body(put): Body<wire::GuardPut>,
 ) -> Response {
-    let job = handle.call(move |owner| owner.guard_add(&put, &peer.name()));
+    let job = handle.change(move |owner| owner.guard_add(&put, &peer.name()));
     reply::put(job.await)
 }
 
@@ -213,7 +223,7 @@ async fn unguard(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(prefix): Path<String>,
 ) -> Reply<Changed> {
-    let job = handle.call(move |owner| owner.guard_remove(&prefix, &peer.name()));
+    let job = handle.change(move |owner| owner.guard_remove(&prefix, &peer.name()));
     job.await.map(Json)
 }
 

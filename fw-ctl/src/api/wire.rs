@@ -6,6 +6,7 @@
 mod event;
 mod policy;
 mod problem;
+mod rules;
 mod scan;
 mod status;
 mod verdict;
@@ -15,6 +16,10 @@ pub use policy::{
     Batch, Changed, Entry, GuardPut, Guarded, Items, List, Put, PutItem, Refused, Replace,
 };
 pub use problem::{Code, Problem, ProblemBody};
+pub use rules::{
+    Applied, Apply, Base, Diff, LayerChange, MirrorStatus, Pending, PolicyText, Rule, RuleAdded,
+    RulePut,
+};
 #[cfg(test)]
 pub(crate) use scan::tests as scan_examples;
 pub use scan::{

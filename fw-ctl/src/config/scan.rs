@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
-use toml::de::DeTable;
 
 use super::{text, texts};
 use crate::{
@@ -49,14 +48,6 @@ pub(super) struct Table {
     unproven_per_minute: u32,
     roll_up: u32,
     classic_log: bool,
-}
-
-/// Where a key of the table stands in the file, or else the table.
-pub(super) fn place(file: &str, key: &str) -> Option<usize> {
-    let file = DeTable::parse(file).ok()?;
-    let table = file.get_ref().get("scan")?;
-    let value = table.get_ref().as_table()?.get(key).unwrap_or(table);
-    Some(value.span().start)
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

@@ -3,8 +3,12 @@
 //! Deadlines are kept on both clocks: boot time counts as long as the boot id is the same, wall
 //! time after a reboot.
 
+mod checkpoint;
 mod offenders;
+mod rules;
 mod schema;
+
+pub use checkpoint::{Checkpoint, Due, waits};
 
 use std::{
     io,
@@ -116,9 +120,9 @@ impl Store {
     }
 
     /// Removes a database that should not have been made.
-    pub fn discard(&self) {
+    pub fn discard(path: &Path) {
         for suffix in ["", "-wal", "-shm"] {
-            let mut name = self.path.clone().into_os_string();
+            let mut name = path.to_owned().into_os_string();
             name.push(suffix);
             // What is not there needs no removal.
             let _ = std::fs::remove_file(name);
@@ -175,7 +179,9 @@ impl Store {
         drop(rows);
         drop(entries);
         drop(lists);
-        policy.guard.set(GuardSource::Added, self.guarded()?);
+        policy
+            .guard
+            .set(GuardSource::Added, self.prefixes_in("guard")?);
         if !same_boot {
             self.rebase(&policy, now, boot_id)?;
         }
@@ -206,16 +212,20 @@ impl Store {
     }
 
     fn boot_id(&self) -> Result<Option<String>, StoreError> {
-        let row =
-            self.connection
-                .query_row("SELECT value FROM meta WHERE key = 'boot_id'", [], |row| {
-                    row.get(0)
-                });
-        Ok(row.optional()?)
+        self.meta("boot_id")
     }
 
-    fn guarded(&self) -> Result<Vec<Prefix>, StoreError> {
-        let mut statement = self.connection.prepare("SELECT prefix FROM guard")?;
+    fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+        Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+    }
+
+    fn prefixes_in(&self, table: &str) -> Result<Vec<Prefix>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare(&format!("SELECT prefix FROM {table}"))?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
         rows.map(|row| self.parsed(&row?)).collect()
     }
@@ -242,6 +252,7 @@ impl Store {
             }
         }
         offenders::rebase(&transaction, now)?;
+        rules::rebase(&transaction, now)?;
         Ok(transaction.commit()?)
     }
 
@@ -334,6 +345,18 @@ impl Change<'_> {
             self.0
                 .execute("INSERT INTO file_lists (name) VALUES (?1)", [name])?;
         }
+        Ok(())
+    }
+
+    /// Writes a row of `meta`, or removes it.
+    fn write_meta(&self, key: &str, value: Option<&str>) -> Result<(), StoreError> {
+        match value {
+            Some(value) => self.0.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+                [key, value],
+            )?,
+            None => self.0.execute("DELETE FROM meta WHERE key = ?1", [key])?,
+        };
         Ok(())
     }
 

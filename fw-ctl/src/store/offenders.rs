@@ -119,13 +119,7 @@ impl Change<'_> {
             (WINDOW, secs(overrides.window)),
             (TTL, secs(overrides.ttl)),
         ] {
-            match value {
-                Some(value) => self.0.execute(
-                    "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
-                    [key, &value],
-                )?,
-                None => self.0.execute("DELETE FROM meta WHERE key = ?1", [key])?,
-            };
+            self.write_meta(key, value.as_deref())?;
         }
         Ok(())
     }
@@ -148,7 +142,7 @@ pub(super) fn rebase(transaction: &Transaction<'_>, now: Now) -> Result<(), Stor
 }
 
 /// The second of boot time nearest to now.
-fn nearest(now: Now) -> i64 {
+pub(super) fn nearest(now: Now) -> i64 {
     now.after(Duration::ZERO).0.into()
 }
 

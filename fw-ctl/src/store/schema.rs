@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// `FWCT`: `file(1)` can tell it from any other database.
 const APPLICATION_ID: i64 = 0x4657_4354;
@@ -48,6 +48,33 @@ CREATE TABLE offenders (
     until_wall INTEGER NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO lists (id, name) VALUES (2, 'auto');
+";
+
+/// What schema 3 has more: rules, and the policy that a rollback goes back to.
+const RULES: &str = "
+CREATE TABLE rules (
+    id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL CHECK (origin IN ('local', 'configuration')),
+    service TEXT NOT NULL,
+    action TEXT NOT NULL CHECK (action IN ('accept', 'drop', 'limit')),
+    sources TEXT NOT NULL,
+    rate TEXT,
+    burst INTEGER,
+    per TEXT,
+    floor TEXT,
+    ceiling TEXT,
+    hours TEXT,
+    days TEXT,
+    zone TEXT,
+    comment TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    ends_boot INTEGER,
+    ends_wall INTEGER
+);
+CREATE TABLE saved_rules AS SELECT * FROM rules;
+CREATE TABLE saved_entries AS SELECT * FROM entries WHERE false;
+CREATE TABLE saved_guard AS SELECT * FROM guard WHERE false;
+CREATE TABLE saved_meta AS SELECT * FROM meta WHERE false;
 ";
 
 /// Opens or makes the database. Directory and file are readable by their owner only.
@@ -90,11 +117,12 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         SCHEMA => Ok(()),
         0 => {
             let script = format!(
-                "BEGIN; {TABLES} {DETECTOR} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+                "BEGIN; {TABLES} {DETECTOR} {RULES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
             );
             Ok(connection.execute_batch(&script)?)
         }
-        1 => to_2(connection),
+        1 => to_2(connection).and_then(|()| to_3(connection)),
+        2 => to_3(connection),
         _ => Err(StoreError::Newer {
             path: path.to_owned(),
             found,
@@ -139,6 +167,13 @@ fn to_2(connection: &Connection) -> Result<(), StoreError> {
     }
     change.execute_batch(DETECTOR)?;
     change.pragma_update(None, "user_version", 2)?;
+    Ok(change.commit()?)
+}
+
+fn to_3(connection: &Connection) -> Result<(), StoreError> {
+    let change = connection.unchecked_transaction()?;
+    change.execute_batch(RULES)?;
+    change.pragma_update(None, "user_version", 3)?;
     Ok(change.commit()?)
 }
 

@@ -38,6 +38,11 @@ impl ProblemBody {
         }
     }
 
+    /// Whether the state directory is what failed.
+    pub fn is_of_the_store(&self) -> bool {
+        matches!(self.code, Code::Full | Code::Store)
+    }
+
     /// With something said before it.
     pub fn prefixed(self, text: &str) -> Self {
         Self {
@@ -75,7 +80,9 @@ pub enum Code {
     Full,
     /// Kernel or driver refused: 503, exit 8.
     Kernel,
-    /// There already, with `strict`: 409, exit 10.
+    /// Not confirmed in time, taken back: 409, exit 9.
+    NotConfirmed,
+    /// There already, with `strict`, or the policy is another by now: 409, exit 10.
     Conflict,
     /// Larger than what is taken in one request: 413, exit 2.
     TooLarge,
@@ -92,7 +99,7 @@ impl Code {
             Self::BadInput => 400,
             Self::Permission => 403,
             Self::NotFound => 404,
-            Self::Conflict => 409,
+            Self::Conflict | Self::NotConfirmed => 409,
             Self::TooLarge => 413,
             Self::GuardRefused => 422,
             Self::Kernel | Self::NotRunning => 503,
@@ -112,6 +119,7 @@ impl Code {
             Self::Partly => 6,
             Self::Full => 7,
             Self::Kernel => 8,
+            Self::NotConfirmed => 9,
             Self::Conflict => 10,
         }
     }

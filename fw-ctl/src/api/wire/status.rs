@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::List;
+use super::{List, MirrorStatus, Pending};
 
 /// `GET /status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,9 @@ pub struct Status {
     /// `off`, `observe` or `enforce`: the mode of the scan detector.
     pub scan: String,
     /// State of the mirror in netfilter.
-    pub mirror: String,
+    pub mirror: MirrorStatus,
+    /// A policy that waits to be confirmed.
+    pub pending: Option<Pending>,
     /// Sampled drops that were lost or held back.
     pub samples: Samples,
 }

@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::policy::{
+    Policy,
+    change::Change as Wish,
+    entry::ListName,
+    rule::{Verdict, text::RuleText},
+    rules::Rules,
+    time::Now,
+};
+
+fn now(boot: u64, wall: i64) -> Now {
+    Now {
+        boot: Duration::from_secs(boot),
+        wall: WallSecs(wall),
+    }
+}
+
+fn rule(service: &str) -> Rule {
+    let text = RuleText {
+        service: service.into(),
+        action: "drop".into(),
+        ..RuleText::default()
+    };
+    text.read(|_| None).expect("a rule").0
+}
+
+fn block(policy: &mut Policy, store: &mut Store, text: &str, deadline: Option<u32>, save: bool) {
+    let item = Item {
+        prefix: Prefix::parse(text).expect("a prefix").0,
+        deadline: deadline.map(BootSecs),
+        comment: Comment::default(),
+    };
+    let wish = Wish::Put {
+        action: Action::Block,
+        list: ListName::local(),
+        items: vec![item],
+        strict: false,
+    };
+    let at = now(1_000, 1_000_000);
+    let draft = policy.prepare(wish, at).expect("a change");
+    policy.apply(&draft);
+    let change = store.begin().expect("begins");
+    if save {
+        change.save().expect("saved");
+        change.write_due(Some(BootSecs(1_060))).expect("written");
+    }
+    change.write(&draft, at).expect("written");
+    change.commit().expect("committed");
+}
+
+/// A store with a block, a rule and a default that are saved, and a second block on top of them.
+fn saved() -> (TempDir, Store) {
+    let directory = TempDir::new().expect("a directory");
+    let mut store = Store::open(directory.path()).expect("opens");
+    let at = now(1_000, 1_000_000);
+    let mut policy = store.load(at, "first boot").expect("loads");
+    let mut rules = Rules::default();
+    rules.add(rule("tcp/22")).expect("added");
+    let change = store.begin().expect("begins");
+    change.write_rules(&rules, at).expect("written");
+    change
+        .write_base(BaseOverrides {
+            default: Some(Verdict::Drop),
+            drop_invalid: None,
+        })
+        .expect("written");
+    change.commit().expect("committed");
+    block(&mut policy, &mut store, "192.0.2.1", Some(1_500), false);
+    block(&mut policy, &mut store, "192.0.2.2", None, true);
+    let change = store.begin().expect("begins");
+    change.write_rules(&Rules::default(), at).expect("written");
+    change
+        .write_base(BaseOverrides::default())
+        .expect("written");
+    change.commit().expect("committed");
+    (directory, store)
+}
+
+#[test]
+fn what_was_saved_is_what_stood_before_and_not_what_came_with_it() {
+    let (_directory, store) = saved();
+    assert_eq!(store.due().expect("read"), Some(Due::At(BootSecs(1_060))));
+    let checkpoint = store.checkpoint().expect("read");
+    let [(Action::Block, item, _)] = checkpoint.entries.as_slice() else {
+        panic!("{checkpoint:?}");
+    };
+    assert_eq!(item.prefix.to_string(), "192.0.2.1");
+    assert_eq!(item.deadline, Some(BootSecs(1_500)));
+    let ids: Vec<_> = checkpoint.rules.keys().collect();
+    assert_eq!(ids, [&RuleId(1)]);
+    assert_eq!(checkpoint.base.default, Some(Verdict::Drop));
+    assert_eq!(store.base_overrides().expect("read").default, None);
+}
+
+#[test]
+fn after_a_reboot_it_is_due_at_once_and_its_ends_are_of_this_boot() {
+    let (directory, store) = saved();
+    drop(store);
+    let mut store = Store::open(directory.path()).expect("opens");
+    store
+        .load(now(50, 1_000_100), "second boot")
+        .expect("loads");
+    assert_eq!(store.due().expect("read"), Some(Due::Now));
+    let checkpoint = store.checkpoint().expect("read");
+    // 500 seconds were left, 100 have gone by.
+    assert_eq!(checkpoint.entries[0].1.deadline, Some(BootSecs(450)));
+}
+
+#[test]
+fn what_is_forgotten_does_not_come_back() {
+    let (_directory, mut store) = saved();
+    let change = store.begin().expect("begins");
+    change.forget().expect("forgotten");
+    change.commit().expect("committed");
+    assert_eq!(store.due().expect("read"), None);
+    assert_eq!(store.checkpoint().expect("read"), Checkpoint::default());
+}
