@@ -213,6 +213,14 @@ impl Owner {
             self.commit(&draft, now, by)?;
             self.pardon_after(&draft, now);
         }
+        let local = self.policy.list_id(&ListName::local());
+        if draft
+            .edits
+            .iter()
+            .any(|edit| Some(edit.place.list) == local)
+        {
+            changed.warnings.extend(self.goes_back());
+        }
         if self.protected().is_empty() {
             changed
                 .warnings
@@ -222,7 +230,7 @@ impl Owner {
     }
 }
 
-fn read_items(
+pub(super) fn read_items(
     items: &[wire::PutItem],
     now: Now,
     warnings: &mut Vec<String>,

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     api::wire::{self, Check, Guarded, Layer, ProbePacket, Why},
-    backend::xdp::probe::{Answer, Decider, Protocol, Question},
+    backend::xdp::probe::{self, Answer, Decider, Question},
     host::clock,
-    policy::{entry::Action, guard::GuardSource},
+    policy::{entry::Action, guard::GuardSource, rule::Verdict, service::Protocol},
 };
 
 impl Owner {
@@ -25,7 +25,7 @@ impl Owner {
         let question = Question {
             source: address,
             destination: unspecified(address),
-            protocol: Protocol::Tcp,
+            protocol: probe::Protocol::Tcp,
             port: 0,
             vlan: None,
             interface: 0,
@@ -68,6 +68,12 @@ impl Owner {
             _ if protected.is_empty() => "the program is on no interface".to_owned(),
             _ => format!("program {} on {}", self.xdp.facts.id, protected.join(", ")),
         };
+        let xdp = Layer {
+            name: "xdp".to_owned(),
+            verdict: check.verdict.clone(),
+            detail,
+        };
+        let mirror = self.mirror_layer(&question);
         Ok(Why {
             packet: ProbePacket {
                 source: address,
@@ -78,11 +84,7 @@ impl Owner {
                 interface: query.iface.clone(),
                 length: answer.length,
             },
-            layers: vec![Layer {
-                name: "xdp".to_owned(),
-                verdict: check.verdict.clone(),
-                detail,
-            }],
+            layers: [xdp].into_iter().chain(mirror).collect(),
             covering,
             scan: self.watched_source(address)?,
             guard: guard.map(|(prefix, sources)| Guarded {
@@ -93,6 +95,76 @@ impl Owner {
         })
     }
 
+    /// What the mirror does with a new connection, and why.
+    fn mirror_layer(&self, question: &Question) -> Option<Layer> {
+        if !self.mirror.is_on() {
+            return None;
+        }
+        let ruleset = self.ruleset();
+        let protocol = match question.protocol {
+            probe::Protocol::Tcp => Protocol::Tcp,
+            probe::Protocol::Udp => Protocol::Udp,
+            probe::Protocol::Icmp => Protocol::Icmp,
+        };
+        let source = question.source;
+        let host = Prefix::host(source);
+        let guarded = self
+            .policy
+            .guard
+            .iter()
+            .find(|(prefix, _)| prefix.contains(source));
+        let allowed = self.policy.table(Action::Allow).covering(host).next();
+        let mut blocked = self.policy.table(Action::Block).covering(host);
+        let blocked = blocked.find(|(place, _)| !self.policy.is_observed(place.list));
+        let (verdict, mut detail) = match (guarded, allowed, blocked) {
+            (Some((prefix, _)), ..) => (Verdict::Accept, format!("{prefix} is guarded")),
+            (None, Some((place, _)), _) => {
+                (Verdict::Accept, format!("{} is allowed", place.prefix))
+            }
+            (None, None, Some((place, _))) => {
+                (Verdict::Drop, format!("{} is blocked", place.prefix))
+            }
+            (None, None, None) => {
+                let decided = ruleset.decide(source, protocol, question.port);
+                let by = match decided.rule {
+                    Some(rule) => format!("rule {rule}"),
+                    None => "the default".to_owned(),
+                };
+                let limits = ruleset.limits_of(source, protocol, question.port);
+                let limits: Vec<String> = limits
+                    .map(|row| {
+                        format!(
+                            ", limit {} allows {} per {}",
+                            row.id,
+                            row.rate,
+                            row.per.name()
+                        )
+                    })
+                    .collect();
+                let what = match decided.verdict {
+                    Verdict::Accept => "accepts",
+                    Verdict::Drop => "drops",
+                };
+                (
+                    decided.verdict,
+                    format!("{by} {what} new connections{}", limits.concat()),
+                )
+            }
+        };
+        if self.is_published(protocol, question.port) {
+            detail += "; but address translation sends this port elsewhere, and rules see it there";
+        }
+        if let Some(trouble) = &self.mirror.trouble {
+            detail += &format!("; but the mirror is behind: {trouble}");
+        }
+        let drops = verdict == Verdict::Drop && !ruleset.observe;
+        Some(Layer {
+            name: self.mirror.name.to_owned(),
+            verdict: if drops { "drop" } else { "pass" }.to_owned(),
+            detail,
+        })
+    }
+
     fn question(&self, query: &wire::WhyQuery) -> Result<Question, Failure> {
         let source = query
             .address
@@ -100,9 +172,9 @@ impl Owner {
             .map(|address| address.to_canonical())
             .map_err(|_| bad_input(format!("{:?} is no address", query.address)))?;
         let protocol = match query.proto.as_deref() {
-            None | Some("tcp") => Protocol::Tcp,
-            Some("udp") => Protocol::Udp,
-            Some("icmp") => Protocol::Icmp,
+            None | Some("tcp") => probe::Protocol::Tcp,
+            Some("udp") => probe::Protocol::Udp,
+            Some("icmp") => probe::Protocol::Icmp,
             Some(other) => {
                 return Err(bad_input(format!(
                     "protocol {other:?} is none of tcp, udp, icmp"
@@ -194,10 +266,10 @@ fn unspecified(address: IpAddr) -> IpAddr {
     }
 }
 
-fn protocol_name(protocol: Protocol) -> &'static str {
+fn protocol_name(protocol: probe::Protocol) -> &'static str {
     match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Icmp => "icmp",
+        probe::Protocol::Tcp => "tcp",
+        probe::Protocol::Udp => "udp",
+        probe::Protocol::Icmp => "icmp",
     }
 }

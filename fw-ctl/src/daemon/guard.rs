@@ -49,6 +49,7 @@ impl Owner {
         let before = self.policy.guard.clone();
         self.guard_added(added, by)?;
         self.pardon_guarded(&before);
+        changed.warnings.extend(self.goes_back());
         Ok(changed)
     }
 

@@ -1,14 +1,19 @@
 //! How the other tasks reach the owner: jobs that run one after the other, each to its end.
 
+use std::{pin::pin, sync::Arc, time::Duration};
+
 use fw_common::Prefix;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, broadcast, mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{
     owner::Owner,
     problem::{Failure, all_found},
 };
 use crate::{
-    api::wire::{Code, Event},
+    api::wire::{Changed, Code, Event},
     host::{
         self,
         peers::{self, Proof},
@@ -24,16 +29,41 @@ pub type Job = Box<dyn FnOnce(&mut Owner) + Send>;
 pub struct Handle {
     jobs: mpsc::Sender<Job>,
     events: broadcast::Sender<Event>,
+    /// Held by the one change of rules that waits for the mirror.
+    turn: Arc<Mutex<()>>,
 }
+
+/// How long a change of lists waits for the mirror.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Jobs that may wait; more wait in their senders.
 const QUEUE: usize = 64;
+
+/// Runs the jobs that come while something is waited for, where the daemon's loop does not.
+pub async fn meanwhile<T>(
+    owner: &mut Owner,
+    jobs: &mut mpsc::Receiver<Job>,
+    waited_for: impl Future<Output = T>,
+) -> T {
+    let mut waited_for = pin!(waited_for);
+    loop {
+        tokio::select! {
+            value = &mut waited_for => return value,
+            Some(job) = jobs.recv() => job(owner),
+        }
+    }
+}
 
 impl Handle {
     /// A handle, and the end its jobs come out of.
     pub fn new(events: broadcast::Sender<Event>) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        (Self { jobs, events }, queue)
+        let handle = Self {
+            jobs,
+            events,
+            turn: Arc::default(),
+        };
+        (handle, queue)
     }
 
     /// Runs a job and answers with what it returns.
@@ -52,6 +82,75 @@ impl Handle {
         });
         self.jobs.send(job).await.map_err(|_| ending())?;
         answer.await.map_err(|_| ending())?
+    }
+
+    /// Runs a job that changes lists, and waits for the mirror. What the mirror cannot take stands
+    /// in XDP all the same: that is a warning.
+    ///
+    /// # Errors
+    /// As [`Handle::call`].
+    pub async fn change(
+        &self,
+        job: impl FnOnce(&mut Owner) -> Result<Changed, Failure> + Send + 'static,
+    ) -> Result<Changed, Failure> {
+        let mut changed = self.call(job).await?;
+        if changed.added + changed.updated + changed.removed > 0 {
+            let warning = match timeout(PATIENCE, self.settle()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(failure)) => Some(format!("not in the mirror yet: {failure}")),
+                Err(_) => Some("the mirror is still at it".to_owned()),
+            };
+            changed.warnings.extend(warning);
+        }
+        Ok(changed)
+    }
+
+    /// Runs a job that changes rules or the whole policy, and waits for the mirror, where rules live:
+    /// if it refuses, everything is as it was.
+    ///
+    /// # Errors
+    /// As [`Handle::call`], and the mirror's.
+    pub async fn change_rules<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Owner) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let handle = self.clone();
+        // In a task of its own: a client that goes away meanwhile must not leave half a change.
+        let changing = tokio::spawn(async move { handle.change_or_undo(job).await });
+        changing.await.unwrap_or_else(|error| {
+            let message = format!("the change broke off: {error}");
+            Err(Failure::new(Code::Internal, message))
+        })
+    }
+
+    async fn change_or_undo<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Owner) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _turn = self.turn.lock().await;
+        let value = self
+            .call(move |owner| {
+                owner.undoable = None;
+                job(owner)
+            })
+            .await?;
+        let Err(failure) = self.settle().await else {
+            self.call(|owner| {
+                owner.undoable = None;
+                Ok(())
+            })
+            .await?;
+            return Ok(value);
+        };
+        let layer = self
+            .call(move |owner| {
+                owner.undo()?;
+                Ok(owner.mirror.name)
+            })
+            .await?;
+        Err(failure
+            .prefixed(&format!("{layer}: "))
+            .with_hint("nothing was changed; `fw-ctl status` shows the state of the mirror"))
     }
 
     /// Looks again who must never be dropped. Called before each block, so that the session that

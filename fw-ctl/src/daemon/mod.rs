@@ -2,26 +2,37 @@
 //!
 //! - [`start`]: from nothing to a filtering host, and what is healed on the way
 //! - [`owner`]: changes, whole or not at all
-//! - [`edit`], [`guard`], [`report`], [`explain`], [`interfaces`], [`reload`]: what the owner is asked to do
+//! - [`edit`], [`guard`], [`rules`], [`whole`], [`confirm`], [`diff`], [`report`], [`explain`], [`interfaces`],
+//!   [`reload`]: what the owner is asked to do
+//! - [`mirror`]: the same policy in netfilter
+//! - [`beat`]: what time alone changes
+//! - [`sentinel`]: the process that rolls back where the daemon cannot
 //! - [`handle`]: how other tasks ask
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
 //! - [`security_log`]: what it saw, one line an event
 
+pub mod beat;
+pub mod confirm;
+pub mod diff;
 pub mod edit;
 pub mod explain;
 pub mod guard;
 pub mod handle;
 pub mod interfaces;
 pub mod logging;
+pub mod mirror;
 pub mod owner;
 pub mod problem;
 pub mod reload;
 pub mod report;
+pub mod rules;
 pub mod sampling;
 pub mod scan;
 pub mod security_log;
+pub mod sentinel;
 pub mod start;
+pub mod whole;
 
 use std::{os::fd::AsRawFd, path::PathBuf, time::Duration};
 
@@ -41,7 +52,7 @@ use self::{
     start::Rings,
 };
 use crate::{
-    api,
+    api::{self, wire::Code},
     backend::xdp::{detach, links::Mode},
     host::{self, clock, watch::Watch},
 };
@@ -68,7 +79,8 @@ pub struct Options {
 /// How often the host is looked at without being told of a change: SSH sessions come silently.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 
-/// How often the kernel's room for automatic blocks is looked at.
+/// How often is looked at what time alone changes: hours, rates, the kernel's room for automatic
+/// blocks.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// After so long without work, what a large change was made of is gone.
@@ -97,11 +109,27 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     result
 }
 
+/// Does what a start does, and leaves it at that: what was due is rolled back, tables and mirror are
+/// as the policy has it, and filtering goes on. Where a daemon lives, this is its matter.
+///
+/// # Errors
+/// Why it could not.
+pub fn recover(options: &Options) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new();
+    let runtime = runtime.map_err(|error| kernel("cannot start the runtime", &error))?;
+    let owner = runtime.block_on(start::recover(options))?;
+    tracing::info!("recovered, filtering goes on");
+    match owner.due {
+        None => Ok(()),
+        Some(_) => Err(Failure::new(Code::Store, "what was due is not rolled back")),
+    }
+}
+
 async fn serve(options: &Options) -> Result<(), Failure> {
     let start::Started {
         mut owner,
         handle,
-        jobs,
+        mut jobs,
         rings,
         listener,
         socket,
@@ -110,8 +138,17 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     let group = owner.config.api.group.clone();
     let (end, ended) = oneshot::channel();
     let server = tokio::spawn(api::serve(listener, handle.clone(), group, ended));
-    let result = attend(&mut owner, &handle, jobs, rings).await;
+    let result = attend(&mut owner, &handle, &mut jobs, rings).await;
+    if owner.roll_back_at_the_end() {
+        // An alarm that nobody reads any more.
+        let _ = handle::meanwhile(&mut owner, &mut jobs, handle.settle()).await;
+    }
     let remove_pins = owner.remove_pins;
+    let mut cleared = Ok(());
+    if remove_pins {
+        let clear = handle.mirror_clear();
+        cleared = handle::meanwhile(&mut owner, &mut jobs, clear).await;
+    }
     drop(owner);
     let detached = match remove_pins {
         true => detach::detach(&options.pin_dir, None).map(drop),
@@ -123,6 +160,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     // Who waits for a detach waits for the socket to go: it goes last.
     drop((socket, lock));
     detached.map_err(|error| kernel("cannot detach", &error))?;
+    cleared?;
     result
 }
 
@@ -130,7 +168,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
 async fn attend(
     owner: &mut Owner,
     handle: &Handle,
-    mut jobs: mpsc::Receiver<Job>,
+    jobs: &mut mpsc::Receiver<Job>,
     rings: Rings,
 ) -> Result<(), Failure> {
     let caught = |kind| signal(kind).map_err(|error| kernel("cannot catch signals", &error));
@@ -167,8 +205,13 @@ async fn attend(
                 owner.hear(ready.get_inner_mut(), handle);
                 ready.clear_ready();
             }
-            _ = second.tick(), if owner.scan.is_on() => owner.watch_scans(crossings.get_mut(), handle),
-            _ = look_at_ports.tick(), if owner.scan.is_on() => {
+            _ = second.tick() => {
+                owner.beat();
+                if owner.scan.is_on() {
+                    owner.watch_scans(crossings.get_mut(), handle);
+                }
+            }
+            _ = look_at_ports.tick(), if owner.scan.is_on() || !owner.policy.rules.is_idle() => {
                 ports.look(handle.clone(), owner.own_addresses());
             }
             change = changes.next() => {

@@ -8,25 +8,30 @@ use tokio::{sync::broadcast, time::Instant};
 
 use super::{
     Options,
+    beat::Beat,
+    mirror::Mirror,
     problem::{Failure, kernel},
     sampling::Sampling,
     scan::Detector,
+    sentinel::Sentinel,
+    whole::Undo,
 };
 use crate::{
     api::wire::{self, Event},
     backend::xdp::{Xdp, trim_memory},
     config::Config,
-    detect::offenders::Record,
+    detect::{offenders::Record, ports::PortSet},
     host::{clock, links::Link},
-    plan::{self, CheckedPlan, Plan},
+    plan::{self, CheckedPlan, Op, Plan, mirror::MirrorPlan},
     policy::{
         Policy,
         change::{Draft, Edit},
         entry::{Action, ListId},
         guard::GuardSource,
+        rules::BaseOverrides,
         time::{Now, WallSecs},
     },
-    store::{self, Store, StoreError},
+    store::{self, Due, Store, StoreError},
 };
 
 /// Edits from which on a change leaves memory behind that is worth giving back.
@@ -53,6 +58,20 @@ pub struct Owner {
     /// Listeners of `GET /events`.
     pub(super) events: broadcast::Sender<Event>,
     pub(super) scan: Detector,
+    /// The same policy in netfilter.
+    pub(super) mirror: Mirror,
+    /// What the operator said of the stateful base.
+    pub(super) base: BaseOverrides,
+    /// What takes the last change of rules back, until the mirror has taken it.
+    pub(super) undoable: Option<Undo>,
+    /// What time alone changes.
+    pub(super) beat: Beat,
+    /// Ports that address translation sends elsewhere.
+    pub(super) published: PortSet,
+    /// When an unconfirmed policy goes back.
+    pub(super) due: Option<Due>,
+    /// Who sees to that if this process dies.
+    pub(super) sentinel: Option<Sentinel>,
     pub(super) sampling: Sampling,
     /// After a failure to remove what has ended.
     pub(super) expire_not_before: Option<Instant>,
@@ -70,8 +89,17 @@ impl Owner {
     /// # Errors
     /// A plan that would lock somebody out, or the kernel's refusal.
     pub fn synchronise(&mut self) -> Result<usize, Failure> {
+        let plan = self.plan_all()?;
+        let operations = plan.len();
+        let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
+        self.xdp.tables.apply(&checked)?;
+        Ok(operations)
+    }
+
+    /// All that the kernel's tables differ in.
+    pub(super) fn plan_all(&mut self) -> Result<Plan, Failure> {
         let mut plan = Plan {
-            guard: plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded()),
+            guard: self.guard_ops(),
             ..Plan::default()
         };
         for action in Action::ALL {
@@ -79,10 +107,7 @@ impl Owner {
             *plan.of(action) =
                 plan::diff(plan::join(self.policy.table(action).effective(), observed));
         }
-        let operations = plan.len();
-        let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
-        self.xdp.tables.apply(&checked)?;
-        Ok(operations)
+        Ok(plan)
     }
 
     /// Lets the program forget where something was listed.
@@ -112,17 +137,7 @@ impl Owner {
     }
 
     fn push(&mut self, draft: &Draft, now: Now, by: &str) -> Result<(), Failure> {
-        let mut plan = Plan::default();
-        for action in Action::ALL {
-            let mut rows = Vec::new();
-            for (prefix, effective) in self.policy.touched(draft, action) {
-                let observed = self.xdp.tables.get(action, prefix).map_err(unreadable)?;
-                if !is_renewed(draft, prefix, observed.as_ref(), now) {
-                    rows.push((prefix, effective, observed));
-                }
-            }
-            *plan.of(action) = plan::diff(rows);
-        }
+        let (plan, mirror) = self.plan_entries(draft, now)?;
         let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
         // What a crossing changes is written as one: a block, and whose.
         let offenders: Vec<(Prefix, Option<Record>)> = self
@@ -140,11 +155,37 @@ impl Owner {
             )
         })?;
         self.scan.offenders.saved();
+        self.mirror_change(mirror);
         Ok(())
     }
 
+    /// What a draft that is true in the policy changes in the kernel's tables and in the mirror.
+    pub(super) fn plan_entries(
+        &self,
+        draft: &Draft,
+        now: Now,
+    ) -> Result<(Plan, MirrorPlan), Failure> {
+        let (mut plan, mut mirror) = (Plan::default(), MirrorPlan::default());
+        for action in Action::ALL {
+            let mut rows = Vec::new();
+            for (prefix, effective) in self.policy.touched(draft, action) {
+                let observed = self.xdp.tables.get(action, prefix).map_err(unreadable)?;
+                if !is_renewed(draft, prefix, observed.as_ref(), now) {
+                    rows.push((prefix, effective, observed));
+                }
+            }
+            // Also where the program has written the same already.
+            let mirrored = rows
+                .iter()
+                .map(|(prefix, effective, _)| (*prefix, *effective));
+            mirror = mirror.and(MirrorPlan::of(action, mirrored));
+            *plan.of(action) = plan::diff(rows);
+        }
+        Ok((plan, mirror))
+    }
+
     /// Writes to the store and to the kernel, or to neither.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         plan: &CheckedPlan,
         now: Now,
@@ -193,7 +234,9 @@ impl Owner {
         let detail = format!("guard: {} added prefixes", added.len());
         self.keep(&checked, now, by, &detail, |change| {
             change.write_guard(&added)
-        })
+        })?;
+        self.mirror_change(MirrorPlan::of_guard(&checked.plan().guard));
+        Ok(())
     }
 
     /// Makes the kernel's guard equal to the policy's. If it cannot, the policy's stands: no block
@@ -203,12 +246,17 @@ impl Owner {
     /// The kernel's refusal.
     pub(super) fn push_guard(&mut self) -> Result<(), Failure> {
         let checked = self.plan_guard()?;
+        self.mirror_change(MirrorPlan::of_guard(&checked.plan().guard));
         Ok(self.xdp.tables.apply(&checked)?)
+    }
+
+    pub(super) fn guard_ops(&self) -> Vec<Op<u32>> {
+        plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded())
     }
 
     fn plan_guard(&self) -> Result<CheckedPlan, Failure> {
         let plan = Plan {
-            guard: plan::diff_guard(&self.policy.guard, self.xdp.tables.guarded()),
+            guard: self.guard_ops(),
             ..Plan::default()
         };
         Ok(plan.check(&self.policy.guard, self.xdp.tables.guarded())?)

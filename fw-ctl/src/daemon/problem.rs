@@ -65,10 +65,12 @@ impl From<&Refusal> for Failure {
             Refusal::Guarded { .. } => Self::new(Code::GuardRefused, message)
                 .with_hint("`fw-ctl guard list` shows who can never be dropped, and why"),
             Refusal::Exists { .. } => Self::new(Code::Conflict, message),
+            Refusal::Contradicts { .. } => Self::new(Code::Conflict, message)
+                .with_hint("`fw-ctl list rules` shows it; delete it first"),
             Refusal::NoList(_) => {
                 Self::new(Code::NotFound, message).with_hint("`fw-ctl status` names the lists")
             }
-            Refusal::TooManyLists => Self::new(Code::Full, message),
+            Refusal::TooManyLists | Refusal::TooManyRules => Self::new(Code::Full, message),
             Refusal::Detectors => Self::new(Code::BadInput, message)
                 .with_hint("`fw-ctl unblock` takes an address out of it, `fw-ctl scan` shows it"),
         }

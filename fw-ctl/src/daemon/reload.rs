@@ -1,16 +1,17 @@
 //! Reading the configuration, at the start and on SIGHUP.
 
-use std::time::Duration;
+use std::{fs, io, path::Path, time::Duration};
 
 use super::{
     Options,
     owner::Owner,
     problem::{Failure, bad_input},
+    rules::read_rule,
     start,
 };
 use crate::{
     backend::xdp::load::chain,
-    config::{Config, ConfigError, ListFile},
+    config::{Config, ConfigError, DEFAULT_PATH, ListFile},
     duration::Ttl,
     host::{clock, files::read_regular, links},
     listfile::{self, Format},
@@ -18,6 +19,7 @@ use crate::{
         change::{Change, Draft},
         entry::Item,
         guard::GuardSource,
+        rule::Origin,
         time::Now,
     },
 };
@@ -25,12 +27,54 @@ use crate::{
 /// Lines of a list file that are named when it is refused.
 const MAX_LINES: usize = 10;
 
+/// The configuration file that was last taken, in the state directory.
+const LAST_GOOD: &str = "last-good.toml";
+
 /// The file with the command line on top of it.
 ///
 /// # Errors
 /// What is wrong, with line and column.
 pub fn configuration(options: &Options) -> Result<Config, Failure> {
-    let mut config = Config::read(options.config.as_deref())?;
+    over(Config::read(options.config.as_deref())?, options)
+}
+
+/// The configuration of a start: if the file is broken, the last good one, and what is wrong.
+///
+/// # Errors
+/// As [`configuration`], when there was never a good one.
+pub(super) fn last_good(options: &Options) -> Result<(Config, Result<(), Failure>), Failure> {
+    let failure = match configuration(options) {
+        Ok(config) => return Ok((config, Ok(()))),
+        Err(failure) => failure,
+    };
+    let kept = options.state_dir.join(LAST_GOOD);
+    let last = Config::read(Some(&kept)).ok();
+    match last.and_then(|config| over(config, options).ok()) {
+        Some(config) => {
+            let text = "the last good configuration is used: ";
+            Ok((config, Err(failure.prefixed(text))))
+        }
+        None => Err(failure),
+    }
+}
+
+/// Keeps the file for a start at which it is broken.
+fn keep(options: &Options) -> io::Result<()> {
+    let kept = options.state_dir.join(LAST_GOOD);
+    let file = options.config.as_deref();
+    match fs::read(file.unwrap_or(Path::new(DEFAULT_PATH))) {
+        // As a whole or not at all.
+        Ok(text) => {
+            let new = kept.with_extension("new");
+            fs::write(&new, text)?;
+            fs::rename(new, kept)
+        }
+        Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn over(mut config: Config, options: &Options) -> Result<Config, Failure> {
     if !options.interfaces.is_empty() {
         config.interfaces.clone_from(&options.interfaces);
     }
@@ -132,7 +176,17 @@ impl Owner {
         self.xdp.announce()?;
         self.take_configured();
         self.push_guard()?;
-        self.configured()
+        self.keep_configuration();
+        let result = self.configured();
+        self.mirror_rules();
+        result
+    }
+
+    /// Keeps the file for a start at which it is broken.
+    pub(super) fn keep_configuration(&self) {
+        if let Err(error) = keep(&self.options) {
+            tracing::warn!(%error, "cannot keep a copy of the configuration");
+        }
     }
 
     /// Takes into the policy whom the configuration guards, without telling the kernel yet.
@@ -147,11 +201,28 @@ impl Owner {
     /// The first list that is refused; the others are done.
     pub(super) fn configured(&mut self) -> Result<(), Failure> {
         self.forget_lists()?;
-        let mut result = Ok(());
+        let mut result = self.configured_rules();
         for list in self.config.lists.clone() {
             result = result.and(self.load_list(&list));
         }
         result
+    }
+
+    /// Gives the configuration the rules it names, and the base where the operator said nothing.
+    fn configured_rules(&mut self) -> Result<(), Failure> {
+        let now = clock::now();
+        let read = |put| read_rule(put, Origin::Configuration, now);
+        let rules = self.config.rules.iter().map(read);
+        let wanted = rules
+            .map(|read| read.map(|(rule, _)| rule))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut next = self.policy.rules.clone();
+        next.base = self.base.over(self.config.mirror.base);
+        next.replace(Origin::Configuration, wanted)?;
+        match next == self.policy.rules {
+            true => Ok(()),
+            false => self.commit_rules(next, self.base, "configuration", "rules of the file"),
+        }
     }
 
     /// Lists that were files until the configuration stopped naming them are emptied: nobody would

@@ -213,7 +213,8 @@ impl Owner {
                 .collect(),
             guard: self.policy.guard.len(),
             scan: self.scan.settings.mode.name().to_owned(),
-            mirror: "none".to_owned(),
+            mirror: self.mirror_status(),
+            pending: self.pending()?,
             samples: wire::Samples { limited, lost },
         })
     }

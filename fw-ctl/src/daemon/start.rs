@@ -1,36 +1,29 @@
 //! From nothing to a filtering host. A start after a crash takes the same path: whatever was left
 //! behind is compared with the policy and mended.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions, Permissions},
-    io,
-    os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
-        net::UnixStream,
-    },
-    path::{Path, PathBuf},
-};
+mod places;
+
+use std::{collections::BTreeMap, fs::File, path::Path};
 
 use nix::{
-    fcntl::{Flock, FlockArg},
-    sys::{
-        resource::{Resource, getrlimit, setrlimit},
-        stat::{Mode, umask},
-    },
-    unistd::{Gid, Group, chown},
+    fcntl::Flock,
+    sys::stat::{Mode, umask},
 };
 use tokio::{
     net::UnixListener,
     sync::{broadcast, mpsc},
 };
 
+use self::places::{SocketFile, listen, lock, raise_file_limit};
+
 use super::{
     Options,
-    handle::{Handle, Job},
+    beat::Beat,
+    handle::{Handle, Job, meanwhile},
+    mirror::{self, Mirror},
     owner::Owner,
     problem::{Failure, bad_input, kernel},
-    reload::configuration,
+    reload::last_good,
     sampling::Sampling,
     scan::Detector,
 };
@@ -40,9 +33,10 @@ use crate::{
         OpenError, Xdp, detach, events::Events, load::chain, pins::Pins, scan::Crossings,
     },
     config::Config,
+    detect::ports::PortSet,
     host::{self, capabilities, clock, links::Link},
     policy::entry::Action,
-    store::{Store, StoreError},
+    store::Store,
 };
 
 /// Events a slow listener may fall behind.
@@ -79,9 +73,52 @@ pub struct Started {
 /// # Errors
 /// Why not. What filtered before goes on filtering; what this start attached is taken off.
 pub async fn start(options: &Options) -> Result<Started, Failure> {
+    let ground = ground(options)?;
+    interfaces(&ground.config)?;
+    let lock = lock(&options.state_dir).await?;
+    let (listener, socket) = listen(&options.socket, &ground.config.api.group)?;
+    let Filtering {
+        mut owner,
+        handle,
+        jobs,
+        rings,
+    } = filter(options, ground).await?;
+    let watched = owner.watch_due();
+    owner.note("rollback", watched);
+    Ok(Started {
+        owner,
+        handle,
+        jobs,
+        rings,
+        listener,
+        socket,
+        lock,
+    })
+}
+
+/// Does all that a start does, but answers nobody.
+///
+/// # Errors
+/// As [`start`].
+pub async fn recover(options: &Options) -> Result<Owner, Failure> {
+    let ground = ground(options)?;
+    let _lock = lock(&options.state_dir).await?;
+    Ok(filter(options, ground).await?.owner)
+}
+
+/// What a start stands on.
+struct Ground {
+    config: Config,
+    /// Whether it is the file's, or the last good one.
+    fallen_back: Result<(), Failure>,
+    links: Vec<Link>,
+}
+
+/// The configuration and the host's interfaces, if this process may do what it takes.
+fn ground(options: &Options) -> Result<Ground, Failure> {
     // Whatever this process makes is its owner's, until it says otherwise.
     umask(Mode::from_bits_truncate(0o077));
-    let config = configuration(options)?;
+    let (config, fallen_back) = last_good(options)?;
     let missing = capabilities::missing();
     if !missing.is_empty() {
         return Err(Failure::new(
@@ -91,13 +128,46 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         .with_hint("run it as root, or grant them (systemd: AmbientCapabilities=)"));
     }
     raise_file_limit();
-    let links = interfaces(&config)?;
-    let lock = lock(&options.state_dir)?;
-    let (listener, socket) = listen(&options.socket, &config.api.group)?;
-    let mut store = Store::open(&options.state_dir)?;
+    let links = host::links::interfaces();
+    Ok(Ground {
+        links: links.map_err(|error| kernel("cannot list the interfaces", &error))?,
+        config,
+        fallen_back,
+    })
+}
+
+/// What a daemon consists of.
+struct Filtering {
+    owner: Owner,
+    handle: Handle,
+    jobs: mpsc::Receiver<Job>,
+    rings: Rings,
+}
+
+/// From the store to a filtering host. A database that was made for a start that failed would let
+/// the next one take the policy for empty.
+async fn filter(options: &Options, ground: Ground) -> Result<Filtering, Failure> {
+    let store = Store::open(&options.state_dir)?;
+    let made = store.is_new().then(|| store.path().to_owned());
+    let filtering = fill(options, ground, store).await;
+    if let (Some(made), Err(_)) = (made, &filtering) {
+        Store::discard(&made);
+    }
+    filtering
+}
+
+async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Filtering, Failure> {
+    let Ground {
+        config,
+        fallen_back,
+        links,
+    } = ground;
     let now = clock::now();
     let boot_id = clock::boot_id().map_err(|error| kernel("cannot read the boot id", &error))?;
-    let policy = store.load(now, &boot_id)?;
+    let mut policy = store.load(now, &boot_id)?;
+    let base = store.base_overrides()?;
+    policy.rules = store.rules()?;
+    policy.rules.base = base.over(config.mirror.base);
 
     let before = Pins::new(&options.pin_dir).links();
     let withdraw = |failure| {
@@ -127,7 +197,9 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
     };
     let scan = Detector::resume(&config, &mut store, &xdp, now)?;
     let (sender, _) = broadcast::channel(EVENTS_KEPT);
-    let (handle, jobs) = Handle::new(sender.clone());
+    let (handle, mut jobs) = Handle::new(sender.clone());
+    let choice = mirror::choose(config.mirror.backend).await;
+    let mirror = Mirror::new(choice, &handle).map_err(withdraw)?;
     let mut owner = Owner {
         policy,
         store,
@@ -144,23 +216,35 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         alarms: BTreeMap::new(),
         events: sender,
         scan,
+        mirror,
+        base,
+        undoable: None,
+        beat: Beat::default(),
+        published: PortSet::default(),
+        due: None,
+        sentinel: None,
         sampling: Sampling::new(),
         expire_not_before: None,
         untidy: false,
         stop: false,
         remove_pins: false,
     };
-    fill_and_attach(&mut owner, &mut rings, links)
+    fill_and_attach(&mut owner, &mut rings, links, fallen_back)
         .await
         .map_err(withdraw)?;
-    Ok(Started {
+    // An alarm, where the mirror cannot be made: the program filters all the same.
+    if meanwhile(&mut owner, &mut jobs, handle.settle())
+        .await
+        .is_ok()
+    {
+        let cleared = owner.mirror.clear_others().await;
+        owner.note("former mirror", cleared);
+    }
+    Ok(Filtering {
         owner,
         handle,
         jobs,
         rings,
-        listener,
-        socket,
-        lock,
     })
 }
 
@@ -176,7 +260,6 @@ fn database_lost(store: &Store, xdp: &mut Xdp) -> Result<bool, Failure> {
             .map_err(|error| kernel("cannot read the tables", &error))?
             .is_empty()
         {
-            store.discard();
             return Ok(true);
         }
     }
@@ -189,6 +272,7 @@ async fn fill_and_attach(
     owner: &mut Owner,
     rings: &mut Rings,
     links: Vec<Link>,
+    configuration: Result<(), Failure>,
 ) -> Result<(), Failure> {
     let older = owner.xdp.adopt_links(&links)?;
     owner.links.clone_from(&links);
@@ -196,12 +280,21 @@ async fn fill_and_attach(
     owner.take_configured();
     owner.take_in(host::discover().await);
     owner.restore_blocks(&mut rings.crossings)?;
+    // Before the tables hear of what must not be in force any more.
+    owner.due = owner.store.due()?;
+    let rolled_back = owner.roll_back_if_due();
+    owner.note("rollback", rolled_back);
     let mended = owner.synchronise()?;
     owner.tidy_near()?;
     tracing::info!(mended, "tables equal the policy");
     owner.expire();
+    if configuration.is_ok() {
+        owner.keep_configuration();
+    }
     let configured = owner.configured();
-    owner.note("configuration", configured);
+    owner.note("configuration", configuration.and(configured));
+    owner.mirror_all();
+    owner.push_down();
     owner.configure()?;
     owner.xdp.announce()?;
     owner.attach_all(links)?;
@@ -238,16 +331,6 @@ fn withdraw(pin_dir: &Path, before: &[String]) {
     }
 }
 
-/// The socket's name in the file system, as long as somebody answers there.
-pub struct SocketFile(PathBuf);
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        // Somebody removed it already.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 /// The host's interfaces, if at least one of the configured ones is among them; the others may
 /// come later.
 pub(super) fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
@@ -263,85 +346,4 @@ pub(super) fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
         .with_hint(format!("this host has {}", names.join(", "))));
     }
     Ok(links)
-}
-
-/// Connections must not take the descriptors that the daemon needs to look around.
-fn raise_file_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-    {
-        tracing::warn!(%error, "cannot raise the limit of open files");
-    }
-}
-
-/// One daemon for each state directory.
-fn lock(state_dir: &Path) -> Result<Flock<File>, Failure> {
-    let failed = |source| {
-        Failure::from(StoreError::Directory {
-            path: state_dir.to_owned(),
-            source,
-        })
-    };
-    fs::create_dir_all(state_dir).map_err(failed)?;
-    let mut options = OpenOptions::new();
-    let options = options.create(true).write(true).truncate(false);
-    let file = options.open(state_dir.join("lock")).map_err(failed)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        Failure::new(
-            Code::Conflict,
-            format!(
-                "another fw-ctl uses the state directory {}",
-                state_dir.display()
-            ),
-        )
-        .with_hint("stop it, or give this one directories and a socket of its own")
-    })
-}
-
-/// The socket, for root and one group. A socket file that nobody answers on is a leftover.
-fn listen(socket: &Path, group: &str) -> Result<(UnixListener, SocketFile), Failure> {
-    let failed = |what: &str, error: io::Error| {
-        let code = match error.kind() {
-            io::ErrorKind::PermissionDenied => Code::Permission,
-            _ => Code::Internal,
-        };
-        Failure::new(
-            code,
-            format!("cannot {what} the socket {}: {error}", socket.display()),
-        )
-    };
-    if UnixStream::connect(socket).is_ok() {
-        return Err(Failure::new(
-            Code::Conflict,
-            format!("another fw-ctl answers on {}", socket.display()),
-        )
-        .with_hint("stop it, or give this one a socket of its own with --socket"));
-    }
-    if let Some(directory) = socket.parent().filter(|directory| !directory.exists()) {
-        // Who may come through is the socket's matter, not the directory's.
-        fs::create_dir_all(directory)
-            .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(0o755)))
-            .map_err(|error| failed("make the directory of", error))?;
-    }
-    match fs::symlink_metadata(socket) {
-        Ok(found) if found.file_type().is_socket() => {
-            fs::remove_file(socket).map_err(|error| failed("replace", error))?;
-        }
-        Ok(_) => {
-            let message = format!("{} is there and no socket", socket.display());
-            return Err(bad_input(message));
-        }
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(socket).map_err(|error| failed("open", error))?;
-    let file = SocketFile(socket.to_owned());
-    let gid = Group::from_name(group)
-        .ok()
-        .flatten()
-        .map(|group| group.gid);
-    chown(socket, None, gid.or_else(|| Some(Gid::effective())))
-        .map_err(|errno| failed("give away", errno.into()))?;
-    fs::set_permissions(socket, Permissions::from_mode(0o660))
-        .map_err(|error| failed("restrict", error))?;
-    Ok((listener, file))
 }

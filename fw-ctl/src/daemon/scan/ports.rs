@@ -38,16 +38,27 @@ impl Ports {
             let looked = tokio::task::spawn_blocking(move || {
                 let mut open = listeners::look();
                 // A tool that hangs holds one thread, and not one more with every look.
-                match published.try_lock() {
-                    Ok(mut published) => open.extend(published.look(&own)),
-                    Err(_) => open.problems.push(BUSY.to_owned()),
-                }
-                open
+                let elsewhere = match published.try_lock() {
+                    Ok(mut published) => {
+                        let found = published.look(&own);
+                        open.extend(found);
+                        Some(found.ports.clone())
+                    }
+                    Err(_) => {
+                        open.problems.push(BUSY.to_owned());
+                        None
+                    }
+                };
+                (open, elsewhere)
             });
-            let Ok(open) = looked.await else {
+            let Ok((open, elsewhere)) = looked.await else {
                 return;
             };
             let taken = handle.call(move |owner| {
+                if let Some(ports) = elsewhere.filter(|ports| *ports != owner.published) {
+                    owner.published = ports;
+                    owner.push_down();
+                }
                 let result = owner.take_ports(&open);
                 owner.note("served ports", result.and(all_found(&open.problems)));
                 Ok(())
