@@ -66,6 +66,8 @@ pub const fn in_words(reason: Reason) -> &'static str {
         Reason::Tags => "the frame has more VLAN tags than are read",
         Reason::Default => "nothing names the source",
         Reason::Scan => "the source crossed the threshold of the scan detector",
+        Reason::Limit => "the source makes more new connections than a rule allows",
+        Reason::Rule => "a rule closes this port to the source",
     }
 }
 

@@ -7,9 +7,12 @@ use serde_json::json;
 
 use crate::{
     api::wire::{Changed, Code, ProblemBody, Status},
-    backend::xdp::{detach::detach, pins},
+    backend::{
+        iptables, nftables,
+        xdp::{detach::detach, pins},
+    },
     cli::{Context, Places, failure::bad_input, output::say},
-    host::capabilities,
+    host::{capabilities, tool::ToolError},
 };
 
 /// What `detach` takes.
@@ -36,6 +39,11 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         Err(error) if is_not_running(&error) => directly(args, context)?,
         asked => asked?,
     };
+    if context.global.dry_run && args.interface.is_none() {
+        context
+            .output
+            .note("dry run: the mirror in netfilter would be cleared, too");
+    }
     context.changed(&changed)
 }
 
@@ -83,7 +91,24 @@ fn attached(args: &Args, context: &Context) -> Result<Changed> {
     })
 }
 
-/// Without a daemon the pins are all there is.
+/// Takes everything of ours out of netfilter, whichever backend has put it there. Where a tool is
+/// not installed, there is nothing of it.
+fn clear_mirrors() -> Result<(), ProblemBody> {
+    let cleared = [iptables::clear_all(), nftables::clear()];
+    let failed = cleared.into_iter().filter_map(Result::err);
+    let failed = failed.filter(|error| !matches!(error, ToolError::Missing { .. }));
+    let reasons = failed.map(|error| format!("{:#}", anyhow::Error::new(error)));
+    let reasons: Vec<String> = reasons.collect();
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => {
+            let message = format!("cannot clear the mirror: {}", reasons.join("; "));
+            Err(ProblemBody::new(Code::Kernel, message))
+        }
+    }
+}
+
+/// Without a daemon the pins and what stands in netfilter are all there is.
 fn directly(args: &Args, context: &Context) -> Result<Changed> {
     let missing = capabilities::missing();
     if !missing.is_empty() {
@@ -109,6 +134,9 @@ fn directly(args: &Args, context: &Context) -> Result<Changed> {
         true => pins::Pins::new(pin_dir).links(),
         false => detach(pin_dir, interface)?.interfaces,
     };
+    if interface.is_none() && !context.global.dry_run {
+        clear_mirrors()?;
+    }
     interfaces.retain(|name| interface.is_none_or(|wanted| wanted == name));
     Ok(Changed {
         removed: interfaces.len(),

@@ -2,6 +2,7 @@
 
 mod interfaces;
 mod kernel;
+mod netfilter;
 mod places;
 
 use anyhow::Result;
@@ -81,6 +82,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let mut checks = kernel::checks();
     checks.extend(places::checks(&args.places, &context.global.socket));
     checks.push(guard(&host::look()));
+    checks.extend(netfilter::checks());
     checks.extend(interfaces::checks(&args.interfaces, &args.places.pin_dir));
     let failed = checks.iter().any(|check| check.state == State::Fail);
     let items = Items::all(checks);

@@ -6,12 +6,13 @@ use anyhow::Result;
 use fw_common::Prefix;
 
 use crate::{
-    api::wire::{Entry, Guarded, Items},
+    api::wire::{Entry, Guarded, Items, Rule},
     cli::{
         Context, address,
         client::{encode, with_query},
         guard,
         output::{escape, table},
+        rules,
     },
     duration::Ttl,
 };
@@ -22,13 +23,13 @@ const ROWS: usize = 50;
 /// What `list` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// `blocks`, `allows`, `guard`, or the name of a list; without it, allows and blocks
+    /// `blocks`, `allows`, `rules`, `guard`, or the name of a list; without it, allows and blocks
     #[arg(value_name = "LIST")]
     what: Option<String>,
     /// Show every row on a terminal, too
     #[arg(long)]
     all: bool,
-    /// Only what covers this address
+    /// Only what covers this address; of rules, those for everybody do
     #[arg(long, value_name = "ADDR")]
     contains: Option<String>,
 }
@@ -39,6 +40,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let rows = (context.output.is_for_terminal() && !args.all).then_some(ROWS);
     let paths = match args.what.as_deref() {
         Some("guard") => return guard(contains, rows, context),
+        Some("rules") => return rules(contains, rows, context),
         Some("blocks") => vec!["/blocks".to_owned()],
         Some("allows") => vec!["/allows".to_owned()],
         Some(name) => vec![format!("/lists/{}", encode(name))],
@@ -74,6 +76,25 @@ pub fn guard(contains: Option<IpAddr>, rows: Option<usize>, context: &Context) -
         .output
         .either(&found, |found| guard_rows(found, rows))?;
     Ok(0)
+}
+
+/// All rules, or those that are about an address.
+fn rules(contains: Option<IpAddr>, rows: Option<usize>, context: &Context) -> Result<u8> {
+    let mut found = rules::fetch(context)?;
+    if let Some(address) = contains {
+        found.items.retain(|rule| is_about(rule, address));
+        found.total = found.items.len();
+    }
+    context
+        .output
+        .either(&found, |found| first_of(found, rows, rules::table))?;
+    Ok(0)
+}
+
+fn is_about(rule: &Rule, address: IpAddr) -> bool {
+    let covers = |prefix: Prefix| prefix.contains(address);
+    let mut sources = rule.from.iter();
+    rule.from.is_empty() || sources.any(|source| source.parse().is_ok_and(covers))
 }
 
 /// An entry in one line, as a reason.
@@ -161,6 +182,16 @@ pub(in crate::cli) mod tests {
         );
         found.total = 60;
         assert_eq!(entry_rows(&found, None).lines().count(), 1 + 60);
+    }
+
+    #[test]
+    fn a_rule_is_about_its_sources_or_about_everybody() {
+        let mut rule = rules::examples::rule(1, "tcp/22", "accept");
+        let is_about = |rule: &Rule, text: &str| is_about(rule, text.parse().expect("an address"));
+        assert!(is_about(&rule, "192.0.2.7") && is_about(&rule, "::1"));
+        rule.from = vec!["192.0.2.0/24".into(), "2001:db8::/32".into()];
+        assert!(is_about(&rule, "192.0.2.7") && is_about(&rule, "2001:db8::1"));
+        assert!(!is_about(&rule, "192.0.3.7") && !is_about(&rule, "::1"));
     }
 
     #[test]

@@ -2,22 +2,30 @@
 //! `doctor` is a client of the daemon and nothing else.
 
 pub mod address;
+pub mod apply;
 pub mod block;
 pub mod changed;
 pub mod check;
 pub mod client;
 pub mod completions;
+pub mod confirm;
+pub mod default;
 pub mod detach;
+pub mod diff;
 pub mod doctor;
 pub mod export;
 pub mod failure;
 pub mod flush;
 pub mod guard;
 pub mod import;
+pub mod limit;
 pub mod list;
 pub mod output;
+pub mod port;
+pub mod rules;
 pub mod run;
 pub mod scan;
+pub mod schedule;
 pub mod status;
 pub mod tail;
 pub mod why;
@@ -25,7 +33,11 @@ pub mod why;
 use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Result;
-use clap::{ArgAction, ColorChoice, Parser, Subcommand};
+use clap::{
+    ArgAction, ColorChoice, CommandFactory, Parser, Subcommand,
+    builder::StyledStr,
+    error::{ContextKind, ContextValue},
+};
 
 use self::{
     client::Client,
@@ -108,6 +120,9 @@ pub enum Verb {
     /// Run the daemon in the foreground
     #[command(after_help = "Example:\n  fw-ctl run -i lo --observe")]
     Run(run::Args),
+    /// Wait, and roll back what was not confirmed, unless a daemon does
+    #[command(hide = true)]
+    Recover(run::RecoverArgs),
     /// Show interfaces, program, lists, tables, totals and alarms; exits 1 when nothing is attached
     #[command(after_help = "Example:\n  fw-ctl status --json")]
     Status,
@@ -157,6 +172,33 @@ pub enum Verb {
     /// Show or change the scan detector
     #[command(after_help = "Example:\n  fw-ctl scan --json")]
     Scan(scan::Args),
+    /// Accept or drop new connections to ports
+    #[command(after_help = "Example:\n  fw-ctl port add tcp/22 --accept")]
+    Port(port::Args),
+    /// Drop new connections that come too fast
+    #[command(after_help = "Example:\n  fw-ctl limit add tcp/443 --rate 10/minute")]
+    Limit(limit::Args),
+    /// Accept or drop new connections at hours of the week
+    #[command(after_help = "Example:\n  fw-ctl schedule add tcp/8080 --hours 09:00-17:00")]
+    Schedule(schedule::Args),
+    /// Show or change what becomes of new connections that no rule names
+    #[command(after_help = "Example:\n  fw-ctl default drop --dry-run")]
+    Default(default::Args),
+    /// Make a file the policy, as a whole or not at all; what it does not name stays as it is
+    #[command(after_help = "Example:\n  fw-ctl apply policy.toml --confirm 60")]
+    Apply(apply::Args),
+    /// Keep the policy that was applied; exits 9 when it was taken back already
+    #[command(after_help = "Example:\n  fw-ctl confirm")]
+    Confirm,
+    /// Go back to the last confirmed policy
+    #[command(after_help = "Example:\n  fw-ctl rollback --dry-run")]
+    Rollback,
+    /// Show what differs between the policy and the layers: exits 1 when something does
+    #[command(after_help = "Example:\n  fw-ctl diff && echo in step")]
+    Diff,
+    /// Make the layers equal to the policy now
+    #[command(after_help = "Example:\n  fw-ctl repair --dry-run")]
+    Repair,
     /// Print drops, scans and changes as they happen, until Ctrl-C
     #[command(after_help = "Example:\n  fw-ctl tail --scans --json")]
     Tail(tail::Args),
@@ -186,7 +228,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.collect();
     let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
-        Err(error) => return failure::report_usage(&error, wants_json(&arguments)),
+        Err(error) => {
+            let error = with_example(error, &arguments);
+            return failure::report_usage(&error, wants_json(&arguments));
+        }
     };
     let Args { global, verb } = args;
     let context = Context {
@@ -197,6 +242,20 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     match verb.run(&context) {
         Ok(code) => code,
         Err(error) => failure::report(&error, context.output.is_json()),
+    }
+}
+
+impl Context {
+    /// `--dry-run`, as a value of a query.
+    fn dry_run(&self) -> (&'static str, Option<String>) {
+        ("dry_run", self.global.dry_run.then(|| "true".to_owned()))
+    }
+
+    /// Tells what the daemon warns of.
+    fn warn_of_all(&self, warnings: &[String]) {
+        for warning in warnings {
+            self.output.warn(output::escape(warning));
+        }
     }
 }
 
@@ -212,7 +271,8 @@ impl Global {
 impl Verb {
     fn run(self, context: &Context) -> Result<u8> {
         match self {
-            Self::Run(args) => run::run(args, context),
+            Self::Run(args) => run::run(&args, context),
+            Self::Recover(args) => run::recover(&args, context),
             Self::Status => status::run(context),
             Self::Block(args) => block::block(&args, context),
             Self::Unblock(args) => block::unblock(&args, context),
@@ -226,6 +286,15 @@ impl Verb {
             Self::Flush(args) => flush::run(&args, context),
             Self::Guard(args) => guard::run(&args, context),
             Self::Scan(args) => scan::run(&args, context),
+            Self::Port(args) => port::run(&args, context),
+            Self::Limit(args) => limit::run(&args, context),
+            Self::Schedule(args) => schedule::run(&args, context),
+            Self::Default(args) => default::run(&args, context),
+            Self::Apply(args) => apply::run(&args, context),
+            Self::Confirm => confirm::run(context),
+            Self::Rollback => confirm::rollback(context),
+            Self::Diff => diff::run(context),
+            Self::Repair => diff::repair(context),
             Self::Tail(args) => tail::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
@@ -246,6 +315,28 @@ fn wants_json(arguments: &[OsString]) -> bool {
         || texts
             .windows(2)
             .any(|pair| matches!(pair, ["-o" | "--output", "json"]))
+}
+
+/// Most mistakes are of order or form: shows the right ones, by the example of the verb.
+fn with_example(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let mut verb = &Args::command();
+    for argument in arguments.iter().skip(1) {
+        verb = verb.find_subcommand(argument).unwrap_or(verb);
+    }
+    let help = verb.get_after_help().map(ToString::to_string);
+    let Some(example) = help
+        .as_deref()
+        .and_then(|help| help.strip_prefix("Example:\n  "))
+    else {
+        return error;
+    };
+    let tip = StyledStr::from(format!("it is written like: {example}"));
+    let tips = match error.remove(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(tips)) => [tips, vec![tip]].concat(),
+        _ => vec![tip],
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    error
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::{
     backend::xdp::links::Mode,
     cli::{Context, Places},
     daemon,
+    policy::time::BootSecs,
 };
 
 /// What `run` takes.
@@ -37,17 +38,41 @@ fn mode_parser() -> impl TypedValueParser<Value = Mode> {
     PossibleValuesParser::new(["auto", "native", "skb", "hw"]).try_map(|name| name.parse::<Mode>())
 }
 
+/// What `recover` takes.
+#[derive(Debug, clap::Args)]
+pub struct RecoverArgs {
+    /// Second of boot time at which an unconfirmed policy goes back
+    #[arg(long, value_name = "SECS")]
+    due: u32,
+    #[command(flatten)]
+    run: Args,
+}
+
+impl Args {
+    fn options(&self, context: &Context) -> daemon::Options {
+        daemon::Options {
+            config: self.config.clone(),
+            interfaces: self.interfaces.clone(),
+            mode: self.mode,
+            observe: self.observe,
+            socket: context.global.socket.clone(),
+            state_dir: self.places.state_dir.clone(),
+            pin_dir: self.places.pin_dir.clone(),
+        }
+    }
+}
+
+/// `fw-ctl recover`
+pub fn recover(args: &RecoverArgs, context: &Context) -> Result<u8> {
+    daemon::logging::init(context.global.quiet, context.global.verbose);
+    let options = args.run.options(context);
+    daemon::sentinel::wait_and_recover(&options, BootSecs(args.due))?;
+    Ok(0)
+}
+
 /// `fw-ctl run`
-pub fn run(args: Args, context: &Context) -> Result<u8> {
-    let options = daemon::Options {
-        config: args.config,
-        interfaces: args.interfaces,
-        mode: args.mode,
-        observe: args.observe,
-        socket: context.global.socket.clone(),
-        state_dir: args.places.state_dir,
-        pin_dir: args.places.pin_dir,
-    };
+pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    let options = args.options(context);
     if args.test_config || context.global.dry_run {
         daemon::reload::configuration(&options)?;
         context.output.note("the configuration is good");

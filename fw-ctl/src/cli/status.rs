@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::{
-    api::wire::{Interface, Status},
+    api::wire::{Interface, MirrorStatus, Status},
     cli::{
-        Context,
+        Context, confirm,
         output::{Output, escape, table},
     },
 };
@@ -47,6 +47,10 @@ fn head(status: &Status, output: &Output) -> String {
     for alarm in &status.alarms {
         text += &format!("{} {}\n", output.bad("alarm:"), escape(alarm));
     }
+    if let Some(pending) = &status.pending {
+        let waits = confirm::waits(pending);
+        text += &format!("{} {waits}\n", output.bad("not confirmed:"));
+    }
     if status.observe {
         text += "observe mode: drops are counted, nothing is dropped\n";
     }
@@ -60,13 +64,33 @@ fn head(status: &Status, output: &Output) -> String {
         program.name, program.id, program.tag, status.abi
     );
     text += &format!("scan     {}\n", escape(&status.scan));
-    text += &format!("mirror   {}\n", escape(&status.mirror));
+    text += &mirror(&status.mirror, output);
     text += &format!("guard    {} prefixes\n", status.guard);
     let samples = &status.samples;
     text + &format!(
         "samples  {} held back, {} lost\n",
         samples.limited, samples.lost
     )
+}
+
+/// The mirror, and what of the policy stands in it only.
+fn mirror(mirror: &MirrorStatus, output: &Output) -> String {
+    let at = mirror.checked_at.map(|at| format!(" at {at:.0}"));
+    let state = match (mirror.state.as_str(), at) {
+        ("none", _) => String::new(),
+        ("behind", None) => format!(", {}", output.bad("behind")),
+        ("behind", Some(at)) => format!(", {}, last in step{at}", output.bad("behind")),
+        (state, at) => format!(", {}{}", escape(state), at.unwrap_or_default()),
+    };
+    let mut text = format!("mirror   {}{state}", escape(&mirror.backend));
+    if mirror.drifts > 0 {
+        text += &format!(", {} times changed by others", mirror.drifts);
+    }
+    if !mirror.detail.is_empty() {
+        text += &format!(" ({})", escape(&mirror.detail));
+    }
+    text += &format!("\ndefault  {}\n", escape(&mirror.default));
+    text + &format!("rules    {}\n", mirror.rules)
 }
 
 fn interfaces(interfaces: &[Interface]) -> String {
@@ -136,7 +160,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::wire::{List, Program, Samples, Table, Total},
+        api::wire::{List, Pending, Program, Samples, Table, Total},
         cli::output::Format,
     };
 
@@ -183,7 +207,16 @@ mod tests {
                 .into(),
             guard: 12,
             scan: "observe".into(),
-            mirror: "none".into(),
+            mirror: MirrorStatus {
+                backend: "iptables-nft".into(),
+                state: "behind".into(),
+                detail: "iptables-restore failed".into(),
+                checked_at: Some(jiff::Timestamp::UNIX_EPOCH),
+                drifts: 2,
+                rules: 3,
+                default: "drop".into(),
+            },
+            pending: None,
             samples: Samples::default(),
         }
     }
@@ -198,6 +231,10 @@ mod tests {
             "program  fwctl_frags (id 7, tag 0123456789abcdef, ABI 1), multi-buffer frames",
             "scan     observe",
             "guard    12 prefixes",
+            "mirror   iptables-nft, behind, last in step at 1970-01-01T00:00:00Z, \
+             2 times changed by others (iptables-restore failed)",
+            "default  drop",
+            "rules    3",
             "eth0       2      native  the driver runs it",
             "local  3       1",
             "BLOCK_V4  3     300       1 %",
@@ -209,6 +246,44 @@ mod tests {
             );
         }
         assert!(!text.contains("tags"), "what did not occur is not shown");
+    }
+
+    #[test]
+    fn a_mirror_in_step_says_since_when_it_knows_and_none_is_said_once() {
+        let output = Output::new(Format::Human, false, ColorChoice::Never);
+        let good = MirrorStatus {
+            state: "in step".into(),
+            detail: "as configured".into(),
+            drifts: 0,
+            ..status().mirror
+        };
+        let line = |status| mirror(&status, &output).lines().next().map(str::to_owned);
+        assert_eq!(
+            line(good).as_deref(),
+            Some("mirror   iptables-nft, in step at 1970-01-01T00:00:00Z (as configured)")
+        );
+        let none = MirrorStatus {
+            backend: "none".into(),
+            state: "none".into(),
+            detail: "as configured".into(),
+            ..MirrorStatus::default()
+        };
+        assert_eq!(line(none).as_deref(), Some("mirror   none (as configured)"));
+    }
+
+    #[test]
+    fn a_policy_that_waits_is_loud_and_says_how_long() {
+        let mut status = status();
+        let output = Output::new(Format::Human, false, ColorChoice::Always);
+        assert!(!head(&status, &output).contains("not confirmed"));
+        status.pending = Some(Pending {
+            until: Some(jiff::Timestamp::UNIX_EPOCH),
+            left_s: Some(42),
+        });
+        let text = head(&status, &output);
+        let loud = "\x1b[31mnot confirmed:\x1b[0m the policy is taken back in 42s, \
+                    at 1970-01-01T00:00:00Z, unless `fw-ctl confirm` is run before\n";
+        assert!(text.contains(loud), "{text}");
     }
 
     #[test]

@@ -5,7 +5,12 @@ use clap::ValueEnum;
 
 use crate::{
     api::wire::{ProbePacket, ScanSource, Why},
-    cli::{Context, address, check, client::with_query, list::describe, output::escape},
+    cli::{
+        Context, address, check,
+        client::with_query,
+        list::describe,
+        output::{Output, escape},
+    },
 };
 
 /// What `why` takes.
@@ -56,10 +61,25 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         ("vlan", args.vlan.map(|vlan| vlan.to_string())),
     ];
     let why: Why = context.client.get(&with_query("/why", &query))?;
-    context.output.either(&why, |why| {
-        check::headline(&why.check, &context.output) + &explain(why)
-    })?;
+    context
+        .output
+        .either(&why, |why| headline(why, &context.output) + &explain(why))?;
     Ok(0)
+}
+
+/// What becomes of the packet: a layer that comes after the program may drop what that passes.
+fn headline(why: &Why, output: &Output) -> String {
+    let mut layers = why.layers.iter();
+    match layers.find(|layer| layer.verdict == "drop") {
+        Some(layer) if why.check.verdict != "drop" => format!(
+            "{}: {}, {} ({})\n",
+            why.check.address,
+            output.bad("drop"),
+            escape(&layer.detail),
+            escape(&layer.name)
+        ),
+        _ => check::headline(&why.check, output),
+    }
 }
 
 fn explain(why: &Why) -> String {
@@ -75,9 +95,11 @@ fn explain(why: &Why) -> String {
         lines.push(("scan", scan_so_far(scan)));
     }
     lines.extend(why.covering.iter().map(|entry| ("also", describe(entry))));
+    let width = lines.iter().map(|(name, _)| name.chars().count() + 2).max();
+    let width = width.unwrap_or_default();
     lines
         .into_iter()
-        .map(|(name, text)| format!("  {:<8}{text}\n", escape(name)))
+        .map(|(name, text)| format!("  {:<width$}{text}\n", escape(name)))
         .collect()
 }
 
@@ -114,15 +136,16 @@ fn packet(packet: &ProbePacket) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::ColorChoice;
+
     use super::*;
     use crate::{
         api::wire::{Check, Guarded, Layer},
-        cli::list::tests::entry,
+        cli::{list::tests::entry, output::Format},
     };
 
-    #[test]
-    fn an_explanation_names_packet_layers_guard_and_what_else_covers() {
-        let why = Why {
+    fn guarded() -> Why {
+        Why {
             check: Check {
                 address: "192.0.2.7".parse().expect("an address"),
                 verdict: "pass".into(),
@@ -157,14 +180,44 @@ mod tests {
                 prefix: "192.0.2.7".into(),
                 source: "ssh-peer".into(),
             }),
-        };
+        }
+    }
+
+    #[test]
+    fn an_explanation_names_packet_layers_guard_and_what_else_covers() {
         assert_eq!(
-            explain(&why),
+            explain(&guarded()),
             "  packet  tcp 192.0.2.7 -> 192.0.2.1 port 22, in on eth0, vlan 5, 58 bytes\n  \
                xdp     pass: guarded\n  \
                guard   192.0.2.7 (ssh-peer)\n  \
                scan    3 ports not served so far (21, 22, 23)\n  \
                also    block 192.0.2.0/24 in list local, without end\n"
+        );
+    }
+
+    #[test]
+    fn a_layer_behind_the_program_that_drops_is_the_headline() {
+        let output = Output::new(Format::Human, false, ColorChoice::Never);
+        let mut why = guarded();
+        assert_eq!(
+            headline(&why, &output),
+            "192.0.2.7: pass, the source is guarded: nothing can drop it\n"
+        );
+        why.layers.push(Layer {
+            name: "iptables-legacy".into(),
+            verdict: "drop".into(),
+            detail: "rule 3 drops new connections".into(),
+        });
+        assert_eq!(
+            headline(&why, &output),
+            "192.0.2.7: drop, rule 3 drops new connections (iptables-legacy)\n"
+        );
+        let text = explain(&why);
+        let layer = "  iptables-legacy  drop: rule 3 drops new connections\n";
+        assert!(text.contains(layer), "{text}");
+        assert!(
+            text.contains("  xdp              pass: guarded\n"),
+            "{text}"
         );
     }
 }

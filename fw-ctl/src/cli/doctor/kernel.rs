@@ -1,10 +1,6 @@
 //! What the kernel can do, and what it lets us do.
 
-use std::{
-    fs, io,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, io, path::Path};
 
 use aya::{programs::ProgramType, sys::is_program_supported};
 use nix::sys::utsname::uname;
@@ -26,7 +22,6 @@ pub(super) fn checks() -> Vec<Check> {
         bpf(),
         btf(Path::new("/sys/kernel/btf/vmlinux")),
         jit(fs::read_to_string("/proc/sys/net/core/bpf_jit_enable")),
-        netfilter(),
     ]
 }
 
@@ -118,28 +113,6 @@ fn jit(setting: io::Result<String>) -> Check {
     }
 }
 
-/// What the mirror could use: information only.
-fn netfilter() -> Check {
-    let versions = ["iptables", "nft"].map(tool);
-    Check::ok("netfilter", versions.join(", "))
-}
-
-/// What a tool says of its version: iptables names its variant there.
-fn tool(name: &str) -> String {
-    let said = Command::new(name)
-        .arg("--version")
-        .env(
-            "PATH",
-            "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin",
-        )
-        .stdin(Stdio::null())
-        .output();
-    let said = said.ok().filter(|said| said.status.success());
-    let text = said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned());
-    text.filter(|text| !text.is_empty())
-        .unwrap_or_else(|| format!("no {name}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,14 +167,5 @@ mod tests {
     fn type_information_is_there_or_not() {
         assert_eq!(btf(Path::new("/proc/self/status")).state, Ok);
         assert_eq!(btf(Path::new("/nowhere/btf")).state, Warn);
-    }
-
-    #[test]
-    fn a_tool_that_is_not_there_is_no_failure() {
-        assert_eq!(
-            tool("no-such-tool-of-anybody"),
-            "no no-such-tool-of-anybody"
-        );
-        assert_eq!(netfilter().state, Ok);
     }
 }
