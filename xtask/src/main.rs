@@ -46,7 +46,12 @@ enum Recipe {
     /// Show the firewall at work between network namespaces of this machine.
     Demo,
     /// Measure the firewall on this machine.
-    Bench(programs::Report),
+    Bench {
+        /// The only section to measure; all but `adaptive` when left out.
+        section: Option<String>,
+        #[command(flatten)]
+        report: programs::Report,
+    },
     /// Scan the firewall with real scanners, beside psad, scanlogd and portsentry.
     Detect {
         /// Let the patient scan meet the thresholds as installed: a quarter of an hour.
@@ -72,7 +77,7 @@ fn follow(recipe: Recipe) -> Result<()> {
         Recipe::BuildEbpf => build_ebpf::run(&setup::toolchain()?),
         Recipe::Test { long, ring } => test::run(ring, long),
         Recipe::Demo => programs::demo(),
-        Recipe::Bench(report) => programs::bench(&report),
+        Recipe::Bench { section, report } => programs::bench(&report, section.as_deref()),
         Recipe::Detect { long, report } => programs::detect(&report, long),
     }
 }

@@ -23,9 +23,9 @@ pub fn demo() -> Result<()> {
     sh::run(&mut program("demo", Build::Debug))
 }
 
-/// Measures the firewall.
-pub fn bench(report: &Report) -> Result<()> {
-    report.make("bench", &[])
+/// Measures the firewall, or one section of it.
+pub fn bench(report: &Report, section: Option<&str>) -> Result<()> {
+    report.make("bench", section.as_slice())
 }
 
 /// Scans the firewall, and its neighbours.

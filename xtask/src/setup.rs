@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What the tests and the demonstration call, and the package that brings it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("bpftool", "bpftool"),
     ("cc", "gcc"),
     ("ip", "iproute2"),
@@ -21,6 +21,7 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("nft", "nftables"),
     ("nmap", "nmap"),
     ("ping", "iputils-ping"),
+    ("ufw", "ufw"),
     ("zmap", "zmap"),
 ];
 

@@ -6,10 +6,12 @@
 //! - [`namespace`]: network namespaces
 //! - [`command`]: running `fw-ctl`
 //! - [`daemon`]: starting and killing `fw-ctl run`
+//! - [`netfilter`]: the mirror in netfilter, and the rules of others beside it
 //! - [`probe`]: does a packet of this source arrive
 //! - [`scanners`]: real scanners, and what became of their packets
 //! - [`wire`]: frames as they are, sent and seen
 //! - [`flood`]: frames of many forged sources, as fast as a core can
+//! - [`hostile`]: policies that lock everybody out
 //! - [`stream`]: many packets, each accounted for
 //! - [`objects`]: what is loaded in the kernel
 //! - [`tables`]: what stands in the pinned tables
@@ -21,7 +23,9 @@ pub mod address;
 pub mod command;
 pub mod daemon;
 pub mod flood;
+pub mod hostile;
 pub mod namespace;
+pub mod netfilter;
 pub mod objects;
 pub mod probe;
 pub mod scanners;
@@ -215,6 +219,7 @@ impl Default for Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if thread::panicking() {
+            self.end_sentinels();
             show(&self.logged());
             remove_pins(&self.pins);
             return;

@@ -3,9 +3,12 @@
 //! A test proves what must be dropped, what must pass, and (when its lab is taken down) that
 //! nothing is left behind.
 
+mod agreement;
+mod attacks;
 mod blocking;
 mod bypass;
 mod concurrency;
+mod confirm;
 mod flood;
 mod foreign;
 mod gaps;
@@ -13,6 +16,7 @@ mod guard;
 mod host;
 mod hostile;
 mod losses;
+mod mirror;
 mod restart;
 mod scan;
 mod tail;

@@ -11,6 +11,11 @@ use fw_tests::lab::{
 };
 use serde_json::Value;
 
+/// Netfilter would go on where XDP does not.
+fn without_mirror(lab: &Lab) {
+    fs::write(lab.config(), "mirror.backend = \"none\"\n").expect("configured");
+}
+
 /// Entries of every kind: with and without end, comment and list, of both actions and families.
 fn fill(lab: &Lab) {
     let [v4, v6] = FAMILIES;
@@ -124,6 +129,7 @@ fn kill_9_keeps_every_entry_with_comment_and_remaining_time() {
 #[test]
 fn policy_is_loaded_again_when_the_kernel_has_lost_it() {
     let lab = Lab::new();
+    without_mirror(&lab);
     let daemon = lab.daemon().start();
     fill(&lab);
     daemon.kill_9();
@@ -214,6 +220,7 @@ fn interface_that_goes_and_comes_back_is_protected_again() {
 #[test]
 fn interface_that_changes_while_the_daemon_is_dead_is_protected_from_the_start() {
     let lab = Lab::new();
+    without_mirror(&lab);
     let daemon = lab.daemon().start();
     fill(&lab);
     daemon.kill_9();

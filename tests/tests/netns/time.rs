@@ -61,13 +61,13 @@ fn block_of_five_seconds_ends_on_time_with_the_daemon_alive_and_leaves_the_list(
 
 /// The wall clock of one daemon, to be set without setting the machine's, on which jobs would run
 /// and builds would go wrong.
-struct WallClock {
+pub struct WallClock {
     library: PathBuf,
     ahead: PathBuf,
 }
 
 impl WallClock {
-    fn build(lab: &Lab) -> Self {
+    pub fn build(lab: &Lab) -> Self {
         let clock = Self {
             library: lab.directory().join("wallclock.so"),
             ahead: lab.directory().join("ahead"),
@@ -84,14 +84,14 @@ impl WallClock {
     }
 
     /// Puts it this many seconds ahead of the machine's.
-    fn jump(&self, seconds: i64) {
+    pub fn jump(&self, seconds: i64) {
         // A rename: the daemon never reads half a number.
         let new = self.ahead.with_extension("new");
         fs::write(&new, seconds.to_string()).expect("the clock can be set");
         fs::rename(new, &self.ahead).expect("the clock can be set");
     }
 
-    fn environment(&self) -> [(&str, String); 2] {
+    pub fn environment(&self) -> [(&str, String); 2] {
         [
             ("LD_PRELOAD", self.library.display().to_string()),
             ("WALLCLOCK_AHEAD", self.ahead.display().to_string()),

@@ -1,12 +1,12 @@
 //! What the daemon costs while nothing happens.
 
-use std::{fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use fw_tests::lab::{Lab, daemon::Daemon};
 use serde_json::{Value, json};
 
-use crate::import;
+use crate::{import, memory};
 
 /// Memory with an empty and with a full list, processor time over some seconds of each.
 pub fn measure(lab: &Lab, seconds: u64) -> Result<Value> {
@@ -23,11 +23,11 @@ pub fn measure(lab: &Lab, seconds: u64) -> Result<Value> {
 }
 
 fn observe(what: &str, daemon: &Daemon<'_>, seconds: u64) -> Result<Value> {
-    let before = daemon.cpu_time();
+    let before = cpu(daemon)?;
     thread::sleep(Duration::from_secs(seconds));
-    let cpu_ms = (daemon.cpu_time() - before).as_secs_f64() * 1e3;
-    let (resident, peak) = (status_kib(daemon, "VmRSS")?, status_kib(daemon, "VmHWM")?);
-    let mb = |kib: u64| kib as f64 * 1024.0 / 1e6;
+    let cpu_ms = (cpu(daemon)? - before).as_secs_f64() * 1e3;
+    let [resident, peak] = memory::now_and_peak(daemon.pid())?;
+    let mb = |bytes: u64| bytes as f64 / 1e6;
     println!(
         "  {what:<16}{:6.1} MB resident (at most {:.1} MB so far), {cpu_ms:.2} ms of CPU in {seconds} s",
         mb(resident),
@@ -36,14 +36,7 @@ fn observe(what: &str, daemon: &Daemon<'_>, seconds: u64) -> Result<Value> {
     Ok(json!({ "resident_mb": mb(resident), "peak_mb": mb(peak), "cpu_ms": cpu_ms }))
 }
 
-/// A line of `/proc/PID/status`.
-fn status_kib(daemon: &Daemon<'_>, name: &str) -> Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{}/status", daemon.pid()))?;
-    let mut lines = text
-        .lines()
-        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let value = lines
-        .next()
-        .and_then(|value| value.split_whitespace().next());
-    Ok(value.with_context(|| format!("no {name}"))?.parse()?)
+/// Its own, and that of the programs which look after the mirror.
+fn cpu(daemon: &Daemon<'_>) -> Result<Duration> {
+    Ok(daemon.cpu_time() + memory::cpu_of_children(daemon.pid())?)
 }

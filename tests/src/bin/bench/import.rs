@@ -13,7 +13,10 @@ use fw_common::Prefix;
 use fw_tests::lab::{Lab, command};
 use serde_json::{Value, json};
 
-use crate::samples::{Samples, time};
+use crate::{
+    mirror,
+    samples::{Samples, time},
+};
 
 /// Prefixes in the list.
 pub const PREFIXES: usize = 100_000;
@@ -27,6 +30,7 @@ pub fn measure(lab: &Lab, rounds: usize) -> Result<Value> {
     let sets = lab.directory().join("sets");
     write_sets(&sets, &prefixes)?;
 
+    mirror::keep_with(lab, "none")?;
     let _daemon = lab.daemon().start();
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
@@ -42,7 +46,9 @@ pub fn measure(lab: &Lab, rounds: usize) -> Result<Value> {
         time(lab.server.command("ipset").arg("destroy"))?;
     }
     let ratio = ours.median().as_secs_f64() / theirs.median().as_secs_f64();
-    println!("\nimport of {PREFIXES} mixed prefixes, process start to exit (to reach: under 1 s)");
+    println!(
+        "\nimport of {PREFIXES} mixed prefixes, no mirror, process start to exit (to reach: under 1 s)"
+    );
     println!("  fw-ctl import   {}", ours.line());
     println!("  ipset restore   {}", theirs.line());
     println!("  fw-ctl import takes {ratio:.2} times as long");
@@ -88,10 +94,11 @@ pub fn prefixes() -> Vec<Prefix> {
 }
 
 /// The same list in every run (PCG, O'Neill 2014).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u32 {
+    /// The next one.
+    pub fn next(&mut self) -> u32 {
         let old = self.0;
         self.0 = old
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -100,7 +107,8 @@ impl Random {
         mixed.rotate_right((old >> 59) as u32)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    /// One below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
         self.next() as usize % end
     }
 }
@@ -115,7 +123,7 @@ pub fn write_list(file: &Path, prefixes: &[Prefix]) -> Result<()> {
 }
 
 /// What `ipset save` would print of two sets large enough.
-fn write_sets(file: &Path, prefixes: &[Prefix]) -> Result<()> {
+pub fn write_sets(file: &Path, prefixes: &[Prefix]) -> Result<()> {
     let mut lines = String::new();
     for (name, family) in [("bench4", "inet"), ("bench6", "inet6")] {
         lines +=

@@ -1,14 +1,17 @@
-//! `cargo xtask bench`: what the control plane costs, beside `ipset` in the same run, and what a
-//! packet costs.
+//! `cargo xtask bench`: what the control plane costs, beside `ipset` and `nft` in the same run, what
+//! a packet costs, and what an adaptive limit does under load.
 //!
 //! Every figure is taken from a real daemon on a real interface in a network namespace. Prints the
 //! machine, the rounds and every figure with its spread, and writes the same as JSON.
 #![expect(clippy::print_stdout, reason = "a benchmark prints figures")]
 
+mod adaptive;
 mod idle;
 mod import;
 mod latency;
 mod machine;
+mod memory;
+mod mirror;
 mod packets;
 mod samples;
 
@@ -19,20 +22,39 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use fw_tests::lab::Lab;
 use nix::unistd::geteuid;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// Measures the firewall on this machine.
 #[derive(Parser)]
 struct Args {
+    /// The only section to measure; all but `adaptive` when left out.
+    section: Option<Section>,
     /// Fewer and shorter runs.
     #[arg(long)]
     quick: bool,
-    /// Write the figures here instead of target/reports/bench.json.
+    /// Write the figures here instead of target/reports/bench.json, or that of the section.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Loading a list into XDP.
+    Import,
+    /// One block.
+    Single,
+    /// A daemon that has nothing to do.
+    Idle,
+    /// Packets.
+    Packets,
+    /// Loading a list into netfilter too.
+    Mirror,
+    /// A limit that adapts, under a load of three minutes.
+    Adaptive,
 }
 
 fn main() -> Result<()> {
@@ -45,32 +67,54 @@ fn main() -> Result<()> {
     for (name, value) in &machine {
         println!("{name:<13}{value}");
     }
-    let lab = Lab::named("bench");
-    let report = json!({
-        "machine": machine.into_iter().collect::<BTreeMap<_, _>>(),
-        "import": import::measure(&lab, if args.quick { 3 } else { 9 })?,
-        "single": latency::measure(&lab, if args.quick { 20 } else { 50 })?,
-        "idle": idle::measure(&lab, if args.quick { 3 } else { 10 })?,
-        "packets": packets::measure(if args.quick { 9 } else { 31 })?,
-    });
-    drop(lab);
-
-    let file = args.json.map_or_else(default_file, Ok)?;
+    let file = args.json.map_or_else(|| default_file(args.section), Ok)?;
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    fs::write(&file, format!("{report:#}\n"))
+    let machine: BTreeMap<_, _> = machine.into_iter().collect();
+    let mut report = Map::from_iter([("machine".to_owned(), json!(machine))]);
+    for section in Section::value_variants() {
+        let is_wanted = match args.section {
+            Some(only) => only == *section,
+            None => *section != Section::Adaptive,
+        };
+        if is_wanted {
+            report.insert(section.name(), section.measure(args.quick, &file)?);
+        }
+    }
+
+    fs::write(&file, format!("{:#}\n", Value::Object(report)))
         .with_context(|| format!("cannot write {}", file.display()))?;
     println!("\nwritten to {}", file.display());
     Ok(())
 }
 
+impl Section {
+    fn measure(self, quick: bool, file: &Path) -> Result<Value> {
+        let lab = || Lab::named("bench");
+        match self {
+            Self::Import => import::measure(&lab(), if quick { 3 } else { 9 }),
+            Self::Single => latency::measure(&lab(), if quick { 20 } else { 50 }),
+            Self::Idle => idle::measure(&lab(), if quick { 3 } else { 10 }),
+            Self::Packets => packets::measure(if quick { 9 } else { 31 }),
+            Self::Mirror => mirror::measure(&lab(), if quick { 3 } else { 7 }),
+            Self::Adaptive => adaptive::measure(quick, file),
+        }
+    }
+
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// In the target directory that this program was built in.
-fn default_file() -> Result<PathBuf> {
+fn default_file(only: Option<Section>) -> Result<PathBuf> {
     let ours = env::current_exe().context("this program has no path")?;
     let target = ours
         .parent()
         .and_then(Path::parent)
         .context("not built by cargo")?;
-    Ok(target.join("reports/bench.json"))
+    let name = only.map_or_else(|| "bench".to_owned(), Section::name);
+    Ok(target.join(format!("reports/{name}.json")))
 }

@@ -6,6 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::{TimeVal, TimeValLike as _},
+};
 use serde_json::{Value, json};
 
 /// Times of the same thing, sorted.
@@ -63,4 +67,11 @@ pub fn time(command: &mut Command) -> Result<Duration> {
     let status = status.with_context(|| format!("cannot start {command:?}"))?;
     ensure!(status.success(), "{command:?} failed: {status}");
     Ok(took)
+}
+
+/// Processor time of all children of this process that have been waited for, and of theirs.
+pub fn cpu_of_children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let time = |part: TimeVal| Duration::from_micros(part.num_microseconds() as u64);
+    Ok(time(usage.user_time()) + time(usage.system_time()))
 }

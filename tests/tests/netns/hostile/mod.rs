@@ -4,7 +4,7 @@
 mod host;
 mod input;
 mod lists;
-mod storage;
+pub mod storage;
 
 use fw_tests::lab::command::Reply;
 use serde_json::Value;

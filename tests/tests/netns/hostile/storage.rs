@@ -48,10 +48,10 @@ fn full_table_is_exit_7_and_the_policy_stands() {
 }
 
 /// A file system of its own for the state directory.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(lab: &Lab) -> Self {
+    pub fn mount(lab: &Lab) -> Self {
         fs::create_dir(lab.state()).expect("the state directory can be made");
         let mut mount = Command::new("mount");
         run(mount
@@ -61,7 +61,7 @@ impl Disk {
     }
 
     /// Fills it to the last byte.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = File::create(self.0.join("filler")).expect("there is room for a name");
         for size in [4096, 1] {
             loop {
@@ -74,7 +74,7 @@ impl Disk {
         }
     }
 
-    fn make_room(&self) {
+    pub fn make_room(&self) {
         fs::remove_file(self.0.join("filler")).expect("the filler can be removed");
     }
 }
