@@ -136,8 +136,8 @@ mod tests {
         let place = format!("{name}: line 2, column 1: ");
         assert!(problem.message.starts_with(&place), "{}", problem.message);
         let problem = refused(b"\xff");
-        let unread = format!("cannot read {name}: ");
-        assert!(problem.message.starts_with(&unread), "{}", problem.message);
+        let place = format!("{name}: line 1, ");
+        assert!(problem.message.starts_with(&place), "{}", problem.message);
         fs::remove_file(&file).expect("a temporary directory");
         let problem = args(&file).policy().expect_err("no file");
         assert_eq!(problem.code.exit(), 2);

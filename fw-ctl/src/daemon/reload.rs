@@ -158,6 +158,9 @@ impl Owner {
         if config.tables != self.config.tables {
             tracing::warn!("table sizes change with the next start");
         }
+        if config.mirror.backend != self.config.mirror.backend {
+            tracing::warn!("the backend of the mirror changes with the next start");
+        }
         self.config = config;
         let gone: Vec<String> = self
             .interfaces

@@ -58,7 +58,7 @@ pub struct Live {
 
 /// The tables of legacy iptables that are in use, and what shows them. Asking it about a table
 /// that is not there would make it.
-const LEGACY: [(&str, &str); 2] = [
+pub(super) const LEGACY: [(&str, &str); 2] = [
     (
         "/proc/thread-self/net/ip_tables_names",
         "iptables-legacy-save",

@@ -16,22 +16,10 @@ use std::{
 
 use super::{
     OpenPorts, describe,
+    netfilter::LEGACY,
     nfnetlink::generation,
     tool::{self, ToolError},
 };
-
-/// The tables of legacy iptables that are in use, and what shows them. Asking it about a table
-/// that is not there would make it.
-const LEGACY: [(&str, &str); 2] = [
-    (
-        "/proc/thread-self/net/ip_tables_names",
-        "iptables-legacy-save",
-    ),
-    (
-        "/proc/thread-self/net/ip6_tables_names",
-        "ip6tables-legacy-save",
-    ),
-];
 
 const NFT: [&str; 2] = ["iptables-nft-save", "ip6tables-nft-save"];
 

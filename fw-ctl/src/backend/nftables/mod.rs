@@ -33,7 +33,8 @@ use crate::{
 
 const NFT: &str = "nft";
 
-/// Elements may be listed for one part in so many of the time.
+/// A listing of elements that takes longer may run for one part in so many of the time.
+const QUICK: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
 
 /// The table in the network namespace of the calling thread.
@@ -53,7 +54,8 @@ struct Known {
     generation: u32,
     /// `None` when we have changed more than elements.
     lines: Option<Vec<String>>,
-    counts: BTreeMap<SetName, usize>,
+    /// `None` when they were not listed since.
+    counts: Option<BTreeMap<SetName, usize>>,
 }
 
 impl Nftables {
@@ -62,22 +64,19 @@ impl Nftables {
         Self::default()
     }
 
-    /// `nft` begins its listing anew at each change of any rule of the host: on a busy one it would
-    /// never end. So it is asked for a part of the time only, and what it does not tell is taken to be as we put it.
-    fn counts(&mut self) -> BTreeMap<SetName, usize> {
-        let put = || self.held.as_ref().map(Held::counts).unwrap_or_default();
-        let is_soon = |(at, took): (Instant, Duration)| at.elapsed() < took * SHARE;
+    /// What is listed; `None` when it is not asked for. `nft` begins its listing anew at each change
+    /// of any rule of the host: on a busy one a long listing would never end. So it may run for a
+    /// part of the time only, and what it does not tell is taken to be as we put it.
+    fn counts_there(&mut self) -> Option<BTreeMap<SetName, usize>> {
+        let is_soon = |(at, took): (Instant, Duration)| took > QUICK && at.elapsed() < took * SHARE;
         if self.counted.is_some_and(is_soon) {
-            return put();
+            return None;
         }
         let start = Instant::now();
         let now = clock::now().boot_secs();
-        let counts = match networks_there() {
-            Ok(networks) => observe::counts(&networks, self.held.as_ref(), now),
-            Err(_) => put(),
-        };
+        let networks = networks_there();
         self.counted = Some((start, start.elapsed()));
-        counts
+        Some(observe::counts(&networks.ok()?, self.held.as_ref(), now))
     }
 }
 
@@ -90,11 +89,11 @@ impl Mirror for Nftables {
         let generation = number();
         let known = self.known.take();
         let (lines, counts) = match known.filter(|known| Some(known.generation) == generation) {
-            Some(known) => (known.lines, Some(known.counts)),
+            Some(known) => (known.lines, known.counts),
             None => (None, None),
         };
         let lines = lines.map_or_else(lines_there, Ok)?;
-        let counts = counts.unwrap_or_else(|| self.counts());
+        let counts = counts.or_else(|| self.counts_there());
         self.known = generation.map(|generation| Known {
             generation,
             lines: Some(lines.clone()),
@@ -103,7 +102,8 @@ impl Mirror for Nftables {
         Ok(Observed {
             lines,
             is_whole: self.alone,
-            counts,
+            counts: counts
+                .unwrap_or_else(|| self.held.as_ref().map(Held::counts).unwrap_or_default()),
         })
     }
 
@@ -145,7 +145,7 @@ impl Mirror for Nftables {
             .map(|generation| Known {
                 generation,
                 lines: lines.filter(|_| !change.shape),
-                counts: held.counts(),
+                counts: Some(held.counts()),
             });
         self.alone = self.known.is_some();
         self.held = Some(held);
