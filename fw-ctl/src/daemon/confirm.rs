@@ -43,7 +43,19 @@ impl Owner {
         }
         let layers = self.layers(&weighed);
         let default = weighed.rules.base.default;
-        if !apply.dry_run && !self.changes_nothing(&weighed) {
+        let names_guard = weighed
+            .guard
+            .as_ref()
+            .is_some_and(|named| !named.is_empty());
+        // A new time limit counts, also for what is in force already.
+        let is_news =
+            !self.changes_nothing(&weighed) || apply.confirm_s.is_some() && self.due.is_some();
+        if !apply.dry_run && is_news {
+            if self.due == Some(Due::Asked) {
+                let text =
+                    "an earlier policy was never confirmed: both go back, to what was before it";
+                warnings.push(text.to_owned());
+            }
             let before = self.store.due()?.and_then(Due::second);
             let asked = apply.confirm_s.map(|secs| Duration::from_secs(secs.into()));
             let due = asked.map(|secs| now.after(secs)).or(before);
@@ -69,7 +81,9 @@ impl Owner {
             done?;
             self.due = self.store.due()?;
         }
-        warnings.extend(self.nobody_guarded(default));
+        if !names_guard {
+            warnings.extend(self.nobody_guarded(default));
+        }
         Ok(Applied {
             layers,
             pending: self.pending()?,
@@ -220,10 +234,12 @@ impl Owner {
 
     /// What the operator changes meanwhile goes back too.
     pub(super) fn goes_back(&self) -> Option<String> {
-        let due = self.due.and_then(Due::second)?;
-        let at = wire_time(clock::now().wall_of(due));
+        let when = match self.due? {
+            Due::At(second) => format!("at {}", wire_time(clock::now().wall_of(second))),
+            Due::Now | Due::Asked => "with `fw-ctl rollback`".to_owned(),
+        };
         Some(format!(
-            "this goes back with the policy at {at}, unless `fw-ctl confirm` is run before"
+            "the policy is not confirmed: this goes back with it {when}, unless `fw-ctl confirm` is run before"
         ))
     }
 

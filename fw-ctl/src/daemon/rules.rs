@@ -166,8 +166,10 @@ impl Owner {
             let detail = format!("default {}", next.base.default.name());
             self.commit_rules(next.clone(), base, by, &detail)?;
         }
+        let asked = change.default.as_ref();
+        let warning = asked.and_then(|_| self.nobody_guarded(next.base.default));
         Ok(wire::Base {
-            warnings: self.nobody_guarded(next.base.default).into_iter().collect(),
+            warnings: warning.into_iter().chain(self.goes_back()).collect(),
             ..wire_base(next.base)
         })
     }
