@@ -4,9 +4,8 @@ use anyhow::Result;
 
 use crate::{
     api::wire::{Batch, Put, PutItem},
-    cli::{Context, address, failure::bad_input},
-    duration::Ttl,
-    policy::entry::{Comment, ListName},
+    cli::{Context, address, note::Note},
+    policy::entry::ListName,
 };
 
 /// What `block` and `allow` take.
@@ -15,22 +14,8 @@ pub struct PutArgs {
     /// Host, network, or range `a-b`
     #[arg(required = true, value_name = "PREFIX")]
     prefixes: Vec<String>,
-    /// How long: 90s, 10m, 4h, 1d, 1w, 1h30m, never
-    #[arg(
-        long,
-        value_name = "DUR",
-        default_value = "never",
-        hide_default_value = true
-    )]
-    ttl: Ttl,
-    /// A note of one line
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    comment: String,
+    #[command(flatten)]
+    note: Note,
     /// The list to add to
     #[arg(long, value_name = "NAME", default_value = ListName::LOCAL)]
     list: ListName,
@@ -79,14 +64,11 @@ pub fn unallow(args: &RemoveArgs, context: &Context) -> Result<u8> {
 }
 
 fn put(path: &str, args: &PutArgs, context: &Context) -> Result<u8> {
-    let comment: Comment = args
-        .comment
-        .parse()
-        .map_err(|error| bad_input(format!("--comment: {error}")))?;
+    let comment = args.note.comment()?;
     let item = |prefix| PutItem {
         prefix,
-        ttl_s: args.ttl.secs(),
-        comment: comment.as_str().to_owned(),
+        ttl_s: args.note.ttl_s(),
+        comment: comment.clone(),
     };
     let prefixes = address::all_prefixes(&args.prefixes)?;
     let body = Put {

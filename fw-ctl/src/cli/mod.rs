@@ -20,6 +20,7 @@ pub mod guard;
 pub mod import;
 pub mod limit;
 pub mod list;
+pub mod note;
 pub mod output;
 pub mod port;
 pub mod rules;

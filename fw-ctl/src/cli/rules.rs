@@ -7,10 +7,8 @@ use anyhow::Result;
 
 use crate::{
     api::wire::{Items, Rule, RuleAdded, RulePut},
-    cli::{Context, address, client::with_query, failure::bad_input},
-    duration::Ttl,
+    cli::{Context, address, client::with_query, note::Note},
     policy::{
-        entry::Comment,
         hours::{self, Times},
         service::Service,
     },
@@ -29,37 +27,19 @@ pub struct RuleArgs {
     /// Only connections from this host, network, or range `a-b`; may be repeated
     #[arg(long, value_name = "PREFIX")]
     from: Vec<String>,
-    /// How long: 90s, 10m, 4h, 1d, 1w, 1h30m, never
-    #[arg(
-        long,
-        value_name = "DUR",
-        default_value = "never",
-        hide_default_value = true
-    )]
-    ttl: Ttl,
-    /// A note of one line
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true
-    )]
-    comment: String,
+    #[command(flatten)]
+    note: Note,
 }
 
 impl RuleArgs {
     /// The rule with this action, always on.
     pub fn put(&self, action: &str) -> Result<RulePut> {
-        let comment: Comment = self
-            .comment
-            .parse()
-            .map_err(|error| bad_input(format!("--comment: {error}")))?;
         Ok(RulePut {
             service: self.service.to_string(),
             action: action.to_owned(),
             from: address::all_prefixes(&self.from)?,
-            ttl_s: self.ttl.secs(),
-            comment: comment.as_str().to_owned(),
+            ttl_s: self.note.ttl_s(),
+            comment: self.note.comment()?,
             ..RulePut::default()
         })
     }

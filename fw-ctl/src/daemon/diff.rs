@@ -6,9 +6,6 @@ use crate::{
     plan::{Op, Plan},
 };
 
-/// Changes that are spelled out.
-const MAX_SHOWN: usize = 50;
-
 impl Handle {
     /// `GET /diff`
     ///
@@ -39,13 +36,7 @@ impl Owner {
         lines("guard", &guard, &mut changes);
         lines("allow", &allow, &mut changes);
         lines("block", &block, &mut changes);
-        let more = changes.len().saturating_sub(MAX_SHOWN);
-        changes.truncate(MAX_SHOWN);
-        Ok(LayerChange {
-            layer: "xdp".to_owned(),
-            changes,
-            more,
-        })
+        Ok(LayerChange::new("xdp", changes))
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     problem::{Failure, kernel},
 };
 use crate::{
-    api::wire::{self, Code, Event, LayerChange},
+    api::wire::{self, Code, LayerChange},
     backend::{
         Mirror as Backend,
         iptables::{Iptables, Variant},
@@ -294,13 +294,8 @@ impl Owner {
             shown += &format!("; and {more} more");
         }
         tracing::warn!(layer = self.mirror.name, changes = shown, "drift repaired");
-        let now = clock::now();
-        // Without listeners there is nobody to fail.
-        let _ = self.events.send(Event::Changed {
-            time: wire_time(now.wall),
-            detail: format!("drift in {} repaired: {shown}", self.mirror.name),
-            by: "mirror".to_owned(),
-        });
+        let detail = format!("drift in {} repaired: {shown}", self.mirror.name);
+        self.announce(clock::now(), "mirror", &detail);
     }
 
     /// State of the mirror, for `GET /status`.

@@ -174,11 +174,13 @@ impl Owner {
                     rows.push((prefix, effective, observed));
                 }
             }
-            // Also where the program has written the same already.
-            let mirrored = rows
-                .iter()
-                .map(|(prefix, effective, _)| (*prefix, *effective));
-            mirror = mirror.and(MirrorPlan::of(action, mirrored));
+            if self.mirror.is_on() {
+                // Also where the program has written the same already.
+                let mirrored = rows
+                    .iter()
+                    .map(|(prefix, effective, _)| (*prefix, *effective));
+                mirror = mirror.and(MirrorPlan::of(action, mirrored));
+            }
             *plan.of(action) = plan::diff(rows);
         }
         Ok((plan, mirror))
@@ -299,6 +301,11 @@ impl Owner {
     /// Tells listeners and the log of a change.
     pub(super) fn tell(&self, now: Now, by: &str, detail: &str) {
         tracing::info!(by, "{detail}");
+        self.announce(now, by, detail);
+    }
+
+    /// Tells listeners of a change.
+    pub(super) fn announce(&self, now: Now, by: &str, detail: &str) {
         // Without listeners there is nobody to fail.
         let _ = self.events.send(Event::Changed {
             time: wire_time(now.wall),

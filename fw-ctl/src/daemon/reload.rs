@@ -154,7 +154,7 @@ impl Owner {
     }
 
     fn adopt(&mut self, config: Config) -> Result<(), Failure> {
-        start::interfaces(&config)?;
+        start::is_any_there(&config, &start::interfaces()?)?;
         if config.tables != self.config.tables {
             tracing::warn!("table sizes change with the next start");
         }

@@ -74,7 +74,7 @@ pub struct Started {
 /// Why not. What filtered before goes on filtering; what this start attached is taken off.
 pub async fn start(options: &Options) -> Result<Started, Failure> {
     let ground = ground(options)?;
-    interfaces(&ground.config)?;
+    is_any_there(&ground.config, &ground.links)?;
     let lock = lock(&options.state_dir).await?;
     let (listener, socket) = listen(&options.socket, &ground.config.api.group)?;
     let Filtering {
@@ -128,9 +128,8 @@ fn ground(options: &Options) -> Result<Ground, Failure> {
         .with_hint("run it as root, or grant them (systemd: AmbientCapabilities=)"));
     }
     raise_file_limit();
-    let links = host::links::interfaces();
     Ok(Ground {
-        links: links.map_err(|error| kernel("cannot list the interfaces", &error))?,
+        links: interfaces()?,
         config,
         fallen_back,
     })
@@ -331,19 +330,22 @@ fn withdraw(pin_dir: &Path, before: &[String]) {
     }
 }
 
-/// The host's interfaces, if at least one of the configured ones is among them; the others may
-/// come later.
-pub(super) fn interfaces(config: &Config) -> Result<Vec<Link>, Failure> {
+/// The host's interfaces.
+pub(super) fn interfaces() -> Result<Vec<Link>, Failure> {
     let links = host::links::interfaces();
-    let links = links.map_err(|error| kernel("cannot list the interfaces", &error))?;
+    links.map_err(|error| kernel("cannot list the interfaces", &error))
+}
+
+/// Whether at least one of the configured interfaces is there; the others may come later.
+pub(super) fn is_any_there(config: &Config, links: &[Link]) -> Result<(), Failure> {
     let is_there = |name: &String| links.iter().any(|link| link.name == *name);
-    if !config.interfaces.iter().any(is_there) {
-        let names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
-        return Err(bad_input(format!(
-            "there is no interface {}",
-            config.interfaces.join(", ")
-        ))
-        .with_hint(format!("this host has {}", names.join(", "))));
+    if config.interfaces.iter().any(is_there) {
+        return Ok(());
     }
-    Ok(links)
+    let names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
+    Err(bad_input(format!(
+        "there is no interface {}",
+        config.interfaces.join(", ")
+    ))
+    .with_hint(format!("this host has {}", names.join(", "))))
 }

@@ -204,6 +204,22 @@ pub struct LayerChange {
     pub more: usize,
 }
 
+impl LayerChange {
+    /// Changes that are spelled out.
+    const MAX_SHOWN: usize = 50;
+
+    /// The changes of a layer, the first of them spelled out.
+    pub fn new(layer: &str, mut changes: Vec<String>) -> Self {
+        let more = changes.len().saturating_sub(Self::MAX_SHOWN);
+        changes.truncate(Self::MAX_SHOWN);
+        Self {
+            layer: layer.to_owned(),
+            changes,
+            more,
+        }
+    }
+}
+
 /// A policy that waits to be confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {

@@ -32,9 +32,6 @@ const HURRY: u32 = 3;
 const QUARREL: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Changes that are spelled out.
-const MAX_SHOWN: usize = 50;
-
 struct Worker {
     /// Away while a program runs.
     backend: Option<Box<dyn Backend>>,
@@ -272,18 +269,9 @@ impl Worker {
         Ok(differ)
     }
 
-    fn shown(&self, mut changes: Vec<String>) -> LayerChange {
-        let more = changes.len().saturating_sub(MAX_SHOWN);
-        changes.truncate(MAX_SHOWN);
-        LayerChange {
-            layer: self
-                .backend
-                .as_ref()
-                .map_or("mirror", |backend| backend.name())
-                .to_owned(),
-            changes,
-            more,
-        }
+    fn shown(&self, changes: Vec<String>) -> LayerChange {
+        let backend = self.backend.as_ref();
+        LayerChange::new(backend.map_or("mirror", |backend| backend.name()), changes)
     }
 
     async fn tell(&mut self, job: impl FnOnce(&mut Owner) + Send + 'static) {

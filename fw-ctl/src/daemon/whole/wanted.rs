@@ -23,9 +23,6 @@ use crate::{
     },
 };
 
-/// Changes of a layer that are spelled out.
-const MAX_SHOWN: usize = 50;
-
 /// A policy that was read; what is not in it stays as it is.
 pub(in crate::daemon) struct Wanted {
     pub(in crate::daemon) entries: BTreeMap<Action, Vec<Item>>,
@@ -183,15 +180,7 @@ impl Owner {
         }
         let (old, new) = (self.ruleset(), self.ruleset_of(&weighed.rules));
         let layer = |name: &str, rules: Vec<String>| {
-            let mut changes = lists.clone();
-            changes.extend(rules);
-            let more = changes.len().saturating_sub(MAX_SHOWN);
-            changes.truncate(MAX_SHOWN);
-            LayerChange {
-                layer: name.to_owned(),
-                changes,
-                more,
-            }
+            LayerChange::new(name, [lists.as_slice(), &rules].concat())
         };
         let pushed = differing(&old.pushdown().lines(), &new.pushdown().lines());
         let xdp = layer("xdp", pushed);
