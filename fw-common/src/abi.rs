@@ -14,8 +14,8 @@ use crate::{
 
 pub use maps::*;
 
-/// Version of everything in this module; it names the pin directory (`v3`).
-pub const VERSION: u32 = 3;
+/// Version of everything in this module; it names the pin directory (`v4`).
+pub const VERSION: u32 = 4;
 
 /// A [`Entry::deadline`] that never passes.
 pub const NEVER: u32 = u32::MAX;
@@ -45,12 +45,15 @@ pub type TrieV6 = [u8; 16];
 pub type ClassV4 = [u8; 8];
 /// See [`ClassV4`].
 pub type ClassV6 = [u8; 20];
-/// Key of a host table.
+/// Key of a table of single addresses.
 pub type HostV4 = [u8; 4];
 /// See [`HostV4`].
 pub type HostV6 = [u8; 16];
 
-/// Value of a block or allow table.
+/// Key of `AUTO_V6`: the length, then the address as two numbers, the higher half first.
+pub type AutoV6 = [u64; 3];
+
+/// A listed prefix. Deadline, list, length and flags are read and written as one word.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -61,7 +64,8 @@ pub struct Entry {
     /// Length of the prefix. A trie answers with the longest prefix that covers what it is asked
     /// for; this says which one it was.
     pub length: u8,
-    /// [`Entry::OBSERVED`] or 0.
+    /// [`Entry::OBSERVED`] or 0; in a row with its kind: [`Entry::GUARD`], [`Entry::ALLOW`] or
+    /// [`Entry::BLOCK`].
     pub flags: u8,
     /// Packets decided by this entry, added atomically by the program.
     pub packets: u64,
@@ -72,6 +76,16 @@ pub struct Entry {
 impl Entry {
     /// In `flags`: what this entry would drop passes and is counted as observed.
     pub const OBSERVED: u8 = 1;
+    /// In `flags`: the bits of the kind. A row without a kind is free.
+    pub const KIND: u8 = 6;
+    /// In `flags`: a row of the guard; `list` is the number of a guard source.
+    pub const GUARD: u8 = 2;
+    /// In `flags`: a row that allows.
+    pub const ALLOW: u8 = 4;
+    /// In `flags`: a row that blocks.
+    pub const BLOCK: u8 = 6;
+    /// In `flags`: nothing refers to the row any more, but a packet on its way may still read it.
+    pub const RETIRED: u8 = 8;
 
     /// The entry of a prefix, without traffic.
     pub const fn new(prefix: Prefix, list: u16, deadline: u32) -> Self {
@@ -84,6 +98,30 @@ impl Entry {
             bytes: 0,
         }
     }
+}
+
+/// A listed prefix of IPv4.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowV4 {
+    /// What it says.
+    pub entry: Entry,
+    /// First address, as a number.
+    pub address: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// A listed prefix of IPv6.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowV6 {
+    /// What it says.
+    pub entry: Entry,
+    /// First address as a number, the higher half first.
+    pub address: [u64; 2],
+    /// Zero.
+    pub reserved: u64,
 }
 
 /// Runtime switches, in the one element of `CONFIG`.
@@ -314,10 +352,15 @@ impl Probe {
     pub const QUESTION: u32 = 0x3f57_4c43;
     /// Answered by the program.
     pub const ANSWER: u32 = 0x2157_4c43;
+    /// As a question, but nothing is written: the same frame can be sent again and again, to see
+    /// what deciding costs.
+    pub const REPEATED: u32 = 0x2a57_4c43;
 }
 
 const _: () = {
     assert!(size_of::<Entry>() == 24);
+    assert!(size_of::<RowV4>() == 32);
+    assert!(size_of::<RowV6>() == 48);
     assert!(size_of::<Config>() == 64);
     assert!(size_of::<PortWord>() == 16);
     assert!(size_of::<Scanner>() == 40);

@@ -1,9 +1,9 @@
 //! The contract between the kernel program and its controller.
 //!
 //! - [`abi`]: version, map names, capacities, key and value layouts
+//! - [`flat`]: tables that answer in constant time
 //! - [`prefix`]: an IPv4 or IPv6 network
 //! - [`limit`]: how many new connections are too many
-//! - [`near`]: whether anything is listed near an address
 //! - [`parse`]: a frame's headers, read through the [`parse::Frame`] trait
 //! - [`reason`]: every outcome a packet can have, and how outcomes are counted
 //! - [`scan`]: what counts as a probe, and when a source has scanned
@@ -18,8 +18,8 @@
 #![no_std]
 
 pub mod abi;
+pub mod flat;
 pub mod limit;
-pub mod near;
 pub mod parse;
 #[cfg(feature = "user")]
 mod pod;

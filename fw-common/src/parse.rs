@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use crate::{abi::NO_VLAN, reason::Family};
+use crate::{abi::NO_VLAN, reason::Family, scan::halves};
 
 /// Read access to a frame, from its Ethernet header on.
 pub trait Frame {
@@ -53,11 +53,12 @@ const IPV6: u16 = 0x86dd;
 /// the rest is zero. Unlike [`IpAddr`] it has no uninitialised byte, which the verifier of the
 /// kernel would refuse to see copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
 pub struct Address {
+    /// In wire order. First, and aligned, so that the kernel program reads words.
+    pub bytes: [u8; 16],
     /// [`Family::None`] where there is no address.
     pub family: Family,
-    /// In wire order.
-    pub bytes: [u8; 16],
 }
 
 impl Address {
@@ -98,6 +99,12 @@ impl Address {
     pub const fn octets_v4(&self) -> [u8; 4] {
         let [a, b, c, d, ..] = self.bytes;
         [a, b, c, d]
+    }
+
+    /// An IPv6 address as two numbers, the higher half first.
+    #[inline(always)]
+    pub const fn halves(&self) -> [u64; 2] {
+        halves(&self.bytes)
     }
 
     /// As the type the controller works with.

@@ -6,8 +6,8 @@
 
 use crate::{
     abi::{
-        Config, Counter, DropEvent, Entry, LimitCount, PortWord, Probe, RuleRow, Sampler,
-        ScanEvent, Scanner,
+        Config, Counter, DropEvent, Entry, LimitCount, PortWord, Probe, RowV4, RowV6, RuleRow,
+        Sampler, ScanEvent, Scanner,
     },
     limit::{Buckets, Limit},
     scan::Slot,
@@ -24,6 +24,6 @@ macro_rules! pod {
 }
 
 pod!(
-    Buckets, Config, Counter, DropEvent, Entry, Limit, LimitCount, PortWord, Probe, RuleRow,
-    Sampler, ScanEvent, Scanner, Slot
+    Buckets, Config, Counter, DropEvent, Entry, Limit, LimitCount, PortWord, Probe, RowV4, RowV6,
+    RuleRow, Sampler, ScanEvent, Scanner, Slot
 );

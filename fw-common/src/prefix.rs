@@ -1,6 +1,9 @@
 //! An IPv4 or IPv6 network.
 
+mod text;
+
 use core::{
+    cmp::Ordering,
     fmt,
     net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr},
     num::ParseIntError,
@@ -12,7 +15,7 @@ use crate::reason::Family;
 /// A network with its host bits cleared.
 ///
 /// Ordered by family, address, length: what a prefix covers follows it directly.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Prefix {
     address: IpAddr,
     length: u8,
@@ -100,24 +103,14 @@ impl Prefix {
     /// # Errors
     /// [`PrefixError`]; zone ids and v4-mapped addresses are refused too.
     pub fn parse(text: &str) -> Result<(Self, bool), PrefixError> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        if address.contains('%') {
-            return Err(PrefixError::Zone);
-        }
-        let address: IpAddr = address.parse().map_err(PrefixError::Address)?;
+        let (address, length) = text::read(text).map_or_else(|| read(text), Ok)?;
         if let IpAddr::V6(v6) = address
             && let Some(v4) = v6.to_ipv4_mapped()
         {
             return Err(PrefixError::Mapped(v4));
         }
         let width = width(address);
-        let length = match length {
-            Some(text) => text.parse().map_err(PrefixError::Length)?,
-            None => width,
-        };
+        let length = length.unwrap_or(width);
         let prefix = Self::new(address, length).ok_or(PrefixError::TooLong { length, width })?;
         Ok((prefix, prefix.address != address))
     }
@@ -188,10 +181,44 @@ impl Prefix {
     }
 }
 
+/// Reads what may be written in any way, and says what is wrong with it.
+fn read(text: &str) -> Result<(IpAddr, Option<u8>), PrefixError> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    if address.contains('%') {
+        return Err(PrefixError::Zone);
+    }
+    let address = address.parse().map_err(PrefixError::Address)?;
+    let length = length.map(str::parse).transpose();
+    Ok((address, length.map_err(PrefixError::Length)?))
+}
+
 const fn width(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,
+    }
+}
+
+/// What derived code would say, but of numbers instead of one group after the other: sorting a
+/// million takes two thirds of the time.
+impl Ord for Prefix {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let addresses = match (self.address, other.address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => a.to_bits().cmp(&b.to_bits()),
+            (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits().cmp(&b.to_bits()),
+            (IpAddr::V4(_), IpAddr::V6(_)) => Ordering::Less,
+            (IpAddr::V6(_), IpAddr::V4(_)) => Ordering::Greater,
+        };
+        addresses.then(self.length.cmp(&other.length))
+    }
+}
+
+impl PartialOrd for Prefix {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -213,10 +240,12 @@ impl FromStr for Prefix {
 /// A host without its length, as people write it: `192.0.2.1`, `192.0.2.0/24`.
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_host() {
-            return self.address.fmt(f);
+        let length = (!self.is_host()).then_some(self.length);
+        match (text::Written::of(self.address, length), length) {
+            (Some(written), _) => f.pad(written.text()),
+            (None, None) => self.address.fmt(f),
+            (None, Some(length)) => write!(f, "{}/{length}", self.address),
         }
-        write!(f, "{}/{}", self.address, self.length)
     }
 }
 

@@ -6,21 +6,24 @@ mod rules;
 mod scan;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt::Display,
     fs, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use fw_common::{Prefix, abi};
+use fw_common::Prefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::de::DeTable;
 
 pub use self::mirror::{Backend, Mirror};
 use crate::{
     api::wire::RulePut,
-    backend::xdp::links::Mode,
+    backend::xdp::{
+        links::Mode,
+        shape::{self, Shape},
+    },
     detect::settings::Settings,
     policy::{
         entry::{Action, ListName},
@@ -98,14 +101,33 @@ impl Default for Api {
     }
 }
 
-/// `[tables]`: entries that each table of an action can hold.
+/// `[tables]`: how much the kernel's tables can hold. What is left out depends on the memory of the
+/// host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tables {
-    /// Of each of the four block tables.
-    pub blocks: Option<u32>,
-    /// Of each of the four allow tables.
+    /// Blocks of IPv4.
+    pub ipv4: Option<u32>,
+    /// Blocks of IPv6.
+    pub ipv6: Option<u32>,
+    /// Allows of each family.
     pub allows: Option<u32>,
+    /// What the program asks.
+    pub lookup: Lookup,
+}
+
+/// Entries that a table can be configured for.
+const MAX_ENTRIES: u32 = 1 << 24;
+
+/// `[tables] lookup`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lookup {
+    /// The flat tables.
+    #[default]
+    Flat,
+    /// The tries alone.
+    Trie,
 }
 
 /// `[[list]]`
@@ -189,34 +211,32 @@ impl Config {
                 "at most {MAX_NAMED} prefixes can be guarded by name"
             ));
         }
-        if [config.tables.blocks, config.tables.allows].contains(&Some(0)) {
-            return Err("a table of 0 entries holds nothing".to_owned());
+        let sizes = [config.tables.ipv4, config.tables.ipv6, config.tables.allows];
+        if let Some(size) = sizes
+            .into_iter()
+            .flatten()
+            .find(|size| !(1..=MAX_ENTRIES).contains(size))
+        {
+            return Err(format!(
+                "a table holds 1 to {MAX_ENTRIES} entries, not {size}"
+            ));
         }
         Ok(config)
     }
 
-    /// Capacities that differ from the maps' own, by map name.
-    pub fn capacities(&self) -> BTreeMap<&'static str, u32> {
-        let blocks = [
-            abi::BLOCK_V4,
-            abi::BLOCK_V6,
-            abi::BLOCK_HOST_V4,
-            abi::BLOCK_HOST_V6,
-        ];
-        let allows = [
-            abi::ALLOW_V4,
-            abi::ALLOW_V6,
-            abi::ALLOW_HOST_V4,
-            abi::ALLOW_HOST_V6,
-        ];
-        let sized = |specs: [abi::MapSpec; 4], size: Option<u32>| {
-            specs
-                .into_iter()
-                .filter_map(move |spec| Some((spec.name, size?)))
-        };
-        sized(blocks, self.tables.blocks)
-            .chain(sized(allows, self.tables.allows))
-            .collect()
+    /// The shape of the kernel's tables, on a host with so many bytes of memory.
+    pub fn shape(&self, memory: u64) -> Shape {
+        let usual = Shape::for_memory(memory);
+        Shape {
+            ipv4: self.tables.ipv4.unwrap_or(usual.ipv4),
+            ipv6: self.tables.ipv6.unwrap_or(usual.ipv6),
+            allows: self.tables.allows.unwrap_or(usual.allows),
+            lookup: match self.tables.lookup {
+                Lookup::Flat => shape::Lookup::Flat,
+                Lookup::Trie => shape::Lookup::Tries,
+            },
+            ..usual
+        }
     }
 }
 

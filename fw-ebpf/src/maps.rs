@@ -7,9 +7,10 @@ use aya_ebpf::{
 };
 use fw_common::{
     abi::{
-        self, ClassV4, ClassV6, Config, Counter, DropEvent, Entry, HostV4, HostV6, LimitCount,
-        PortWord, RuleRow, Sampler, ScanEvent, Scanner, TrieV4, TrieV6,
+        self, AutoV6, ClassV4, ClassV6, Config, Counter, DropEvent, Entry, HostV4, HostV6,
+        LimitCount, PortWord, RowV4, RowV6, RuleRow, Sampler, ScanEvent, Scanner, TrieV4, TrieV6,
     },
+    flat::v6,
     limit::{Buckets, Limit},
     parse::Packet,
     scan::{Claim, Slot},
@@ -20,36 +21,47 @@ const fn capacity(spec: &abi::MapSpec) -> usize {
     spec.capacity as usize
 }
 
-const fn flags(spec: &abi::MapSpec) -> usize {
-    spec.flags as usize
-}
-
 const NO_PREALLOC: usize = abi::NO_PREALLOC as usize;
 
-type Guard<K, const N: usize> = LpmTrie<K, u32, N>;
-type Trie<K, const N: usize> = LpmTrie<K, Entry, N>;
+/// Prefixes, each with the number of its row.
+type Trie<K, const N: usize> = LpmTrie<K, u32, N>;
 type Hosts<K, const N: usize> = HashMap<K, Entry, N, NO_PREALLOC>;
+type Mapped<V, const N: usize> = Array<V, N, { abi::MMAPABLE as usize }>;
 
 #[btf_map]
-pub static GUARD_V4: Guard<TrieV4, { capacity(&abi::GUARD_V4) }> = LpmTrie::new();
+pub static ROWS_V4: Mapped<RowV4, { capacity(&abi::ROWS_V4) }> = Array::new();
 #[btf_map]
-pub static GUARD_V6: Guard<TrieV6, { capacity(&abi::GUARD_V6) }> = LpmTrie::new();
+pub static ROWS_V6: Mapped<RowV6, { capacity(&abi::ROWS_V6) }> = Array::new();
+#[btf_map]
+pub static DIR_V4: Mapped<u64, { capacity(&abi::DIR_V4) }> = Array::new();
+#[btf_map]
+pub static CHUNKS_V4: Mapped<u64, { capacity(&abi::CHUNKS_V4) }> = Array::new();
+#[btf_map]
+pub static FENCES_V6: Mapped<[u64; v6::FENCE], { capacity(&abi::FENCES_V6) }> = Array::new();
+#[btf_map]
+pub static LEAVES_V6: Mapped<u64, { capacity(&abi::LEAVES_V6) }> = Array::new();
+#[btf_map]
+pub static ROOT: Mapped<u64, { capacity(&abi::ROOT) }> = Array::new();
+#[btf_map]
+pub static NEAR: Mapped<u64, { capacity(&abi::NEAR) }> = Array::new();
+#[btf_map]
+pub static GUARD_V4: Trie<TrieV4, { capacity(&abi::GUARD_V4) }> = LpmTrie::new();
+#[btf_map]
+pub static GUARD_V6: Trie<TrieV6, { capacity(&abi::GUARD_V6) }> = LpmTrie::new();
 #[btf_map]
 pub static ALLOW_V4: Trie<TrieV4, { capacity(&abi::ALLOW_V4) }> = LpmTrie::new();
 #[btf_map]
 pub static ALLOW_V6: Trie<TrieV6, { capacity(&abi::ALLOW_V6) }> = LpmTrie::new();
 #[btf_map]
-pub static ALLOW_HOST_V4: Hosts<HostV4, { capacity(&abi::ALLOW_HOST_V4) }> = HashMap::new();
-#[btf_map]
-pub static ALLOW_HOST_V6: Hosts<HostV6, { capacity(&abi::ALLOW_HOST_V6) }> = HashMap::new();
-#[btf_map]
 pub static BLOCK_V4: Trie<TrieV4, { capacity(&abi::BLOCK_V4) }> = LpmTrie::new();
 #[btf_map]
 pub static BLOCK_V6: Trie<TrieV6, { capacity(&abi::BLOCK_V6) }> = LpmTrie::new();
 #[btf_map]
-pub static BLOCK_HOST_V4: Hosts<HostV4, { capacity(&abi::BLOCK_HOST_V4) }> = HashMap::new();
+pub static AUTO_V4: Hosts<HostV4, { capacity(&abi::AUTO_V4) }> = HashMap::new();
 #[btf_map]
-pub static BLOCK_HOST_V6: Hosts<HostV6, { capacity(&abi::BLOCK_HOST_V6) }> = HashMap::new();
+pub static AUTO_V6: Hosts<AutoV6, { capacity(&abi::AUTO_V6) }> = HashMap::new();
+#[btf_map]
+pub static AUTO_NEAR: Mapped<u64, { capacity(&abi::AUTO_NEAR) }> = Array::new();
 #[btf_map]
 pub static CONFIG: Array<Config, { capacity(&abi::CONFIG) }> = Array::new();
 #[btf_map]
@@ -60,11 +72,9 @@ pub static SAMPLER: PerCpuArray<Sampler, { capacity(&abi::SAMPLER) }> = PerCpuAr
 pub static EVENTS: RingBuf<DropEvent, { capacity(&abi::EVENTS) }> = RingBuf::new();
 
 #[btf_map]
-pub static SCAN: Array<Slot, { capacity(&abi::SCAN) }, { flags(&abi::SCAN) }> = Array::new();
+pub static SCAN: Mapped<Slot, { capacity(&abi::SCAN) }> = Array::new();
 #[btf_map]
 pub static CLAIMS: Array<[Claim; abi::SLOTS as usize], { capacity(&abi::CLAIMS) }> = Array::new();
-#[btf_map]
-pub static NEAR: Array<u64, { capacity(&abi::NEAR) }, { flags(&abi::NEAR) }> = Array::new();
 #[btf_map]
 pub static SCANNER: PerCpuArray<Scanner, { capacity(&abi::SCANNER) }> = PerCpuArray::new();
 #[btf_map]
@@ -77,23 +87,20 @@ pub static OWN: HashMap<HostV6, u32, { capacity(&abi::OWN) }, NO_PREALLOC> = Has
 pub static SCANS: RingBuf<ScanEvent, { capacity(&abi::SCANS) }> = RingBuf::new();
 
 #[btf_map]
-pub static PORT_CLASS: Array<u64, { capacity(&abi::PORT_CLASS) }, { flags(&abi::PORT_CLASS) }> =
-    Array::new();
+pub static PORT_CLASS: Mapped<u64, { capacity(&abi::PORT_CLASS) }> = Array::new();
 #[btf_map]
-pub static CLASSES: Array<u64, { capacity(&abi::CLASSES) }, { flags(&abi::CLASSES) }> =
-    Array::new();
+pub static CLASSES: Mapped<u64, { capacity(&abi::CLASSES) }> = Array::new();
 #[btf_map]
 pub static CLASS_V4: LpmTrie<ClassV4, RuleRow, { capacity(&abi::CLASS_V4) }> = LpmTrie::new();
 #[btf_map]
 pub static CLASS_V6: LpmTrie<ClassV6, RuleRow, { capacity(&abi::CLASS_V6) }> = LpmTrie::new();
 #[btf_map]
-pub static LIMITS: Array<Limit, { capacity(&abi::LIMITS) }, { flags(&abi::LIMITS) }> = Array::new();
+pub static LIMITS: Mapped<Limit, { capacity(&abi::LIMITS) }> = Array::new();
 #[btf_map]
 pub static LIMIT_COUNTS: PerCpuArray<LimitCount, { capacity(&abi::LIMIT_COUNTS) }> =
     PerCpuArray::new();
 #[btf_map]
-pub static BUCKETS: Array<Buckets, { capacity(&abi::BUCKETS) }, { flags(&abi::BUCKETS) }> =
-    Array::new();
+pub static BUCKETS: Mapped<Buckets, { capacity(&abi::BUCKETS) }> = Array::new();
 
 /// This CPU's packet. Not pinned: it holds nothing from one packet to the next.
 #[btf_map]
@@ -121,17 +128,17 @@ pub fn ruled() -> Option<&'static mut Ruled> {
     Some(unsafe { &mut *ruled })
 }
 
-/// Lets the compiler forget what it knows of the packet. Otherwise it makes a copy of what follows
-/// for every way of reading one, and the verifier walks them all.
+/// Lets the compiler forget what it knows of a value. Of the packet, it would make a copy of what
+/// follows for every way of reading one, and the verifier walks them all.
 #[inline(always)]
-pub fn forget(packet: &mut Packet) {
-    // SAFETY: moves a register onto itself; to the compiler, it may have written the packet.
+pub fn forget<T>(value: &T) {
+    // SAFETY: moves a register onto itself; to the compiler, it may have written the value.
     #[cfg(target_arch = "bpf")]
     unsafe {
-        core::arch::asm!("{packet} = {packet}", packet = in(reg) packet, options(nostack));
+        core::arch::asm!("{value} = {value}", value = in(reg) value, options(nostack));
     }
     #[cfg(not(target_arch = "bpf"))]
-    let _ = packet;
+    let _ = value;
 }
 
 /// The runtime switches. An array's element always exists; its absence would mean: drop as told,

@@ -19,15 +19,18 @@ pub fn question(context: &XdpContext) -> Option<NonNull<Probe>> {
     // SAFETY: the metadata area has the bytes of a `Probe`, by the comparison above, and starts
     // at a multiple of four, as the kernel demands (`xdp_metalen_invalid`).
     let magic = unsafe { (*probe.as_ptr()).magic };
-    (magic == Probe::QUESTION).then_some(probe)
+    matches!(magic, Probe::QUESTION | Probe::REPEATED).then_some(probe)
 }
 
-/// Writes the answer over the question.
+/// Writes the answer over the question, unless that is to be asked again.
 #[inline(always)]
 pub fn answer(probe: NonNull<Probe>, outcome: Outcome, entry: Option<NonNull<Entry>>, rule: u32) {
     let probe = probe.as_ptr();
     // SAFETY: as in `question`. An entry is a live map value.
     unsafe {
+        if (*probe).magic == Probe::REPEATED {
+            return;
+        }
         (*probe).magic = Probe::ANSWER;
         (*probe).reason = outcome.reason as u8;
         (*probe).family = outcome.family as u8;

@@ -55,9 +55,9 @@ fn class_of(port: u16) -> u16 {
     (word.unwrap_or(0) >> (16 * (port & 3))) as u16
 }
 
-/// A function of its own, for its stack, as those below.
+/// Whether a packet is for this host. A function of its own, for its stack, as those below.
 #[inline(never)]
-fn is_own(destination: &Address) -> bool {
+pub fn is_own(destination: &Address) -> bool {
     OWN.get_ptr(scan::mapped(destination)).is_some()
 }
 

@@ -6,13 +6,12 @@ use core::ptr::NonNull;
 use aya_ebpf::{
     EbpfContext as _,
     bindings::bpf_sock_tuple,
-    btf_maps::lpm_trie::Key,
     helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp},
     programs::XdpContext,
 };
 use fw_common::{
     abi::{self, Config, Entry, PortWord, ScanEvent, Scanner},
-    near,
+    flat::presence,
     parse::{Packet, Transport},
     reason::Family,
     scan::{self, Claim, Kind, Probe, Slot, Step, Trigger},
@@ -20,8 +19,8 @@ use fw_common::{
 
 use crate::{
     lock,
-    maps::{self, BLOCK_HOST_V4, BLOCK_HOST_V6, BLOCK_V6, NEAR, OWN, PORTS, SCAN, SCANNER, SCANS},
-    tables,
+    maps::{self, AUTO_NEAR, AUTO_V4, AUTO_V6, PORTS, SCAN, SCANNER, SCANS},
+    rules, tables,
 };
 
 /// Events a second and CPU of crossings that had no consequence.
@@ -55,13 +54,14 @@ pub fn count(context: &XdpContext, packet: &Packet, kind: Kind) -> Option<NonNul
     if !scan::looks(claim, tag) {
         return None;
     }
-    let destination = scan::mapped(&packet.destination);
-    OWN.get_ptr(destination)?;
+    if !rules::is_own(&packet.destination) {
+        return None;
+    }
     let bait = word.bait & bit != 0;
     let probe = Probe {
         port,
         port_bit: scan::port_bit(port, config.seed),
-        host_bit: scan::host_bit(&destination, config.seed),
+        host_bit: scan::host_bit(&scan::mapped(&packet.destination), config.seed),
         weight: if bait { config.bait } else { kind.weight() },
         kinds: kind as u8 | if bait { Kind::BAIT } else { 0 },
         tag,
@@ -91,7 +91,7 @@ fn advance(
     let now = maps::coarse_seconds();
     if scan::has_crossed(slot, source) {
         // Another CPU may have written the block since this packet was looked up.
-        let blocked = tables::blocked(&packet.source);
+        let blocked = tables::blocked_here(&packet.source);
         if blocked.is_some() {
             return blocked;
         }
@@ -102,12 +102,12 @@ fn advance(
         Step::Nothing | Step::Counted => None,
         Step::Crossed(trigger) => {
             let time_ns = maps::boot_nanoseconds();
-            let deadline = block(source, time_ns);
+            let deadline = block(time_ns);
             tell(context, slot, deadline, trigger, time_ns);
             slot.points = scan::CROSSED;
             match deadline {
                 0 => None,
-                _ => tables::blocked(&packet.source),
+                _ => tables::blocked_here(&packet.source),
             }
         }
     }
@@ -144,7 +144,7 @@ fn port_word(packet: &Packet) -> Option<&'static PortWord> {
 
 /// Writes the block of a source that crossed, and gives its deadline; 0 if there is no room.
 #[inline(never)]
-fn block(source: &[u8; 16], time_ns: u64) -> u32 {
+fn block(time_ns: u64) -> u32 {
     let (Some(packet), Some(config)) = (maps::packet(), maps::config()) else {
         return 0;
     };
@@ -166,15 +166,14 @@ fn block(source: &[u8; 16], time_ns: u64) -> u32 {
         bytes: 0,
     };
     // Before the entry, or nobody would look for it.
-    let (word, bit) = near::place(&packet.source);
-    if let Some(word) = NEAR.get_ptr_mut(word) {
+    let (word, bit) = presence::auto(&packet.source);
+    if let Some(word) = AUTO_NEAR.get_ptr_mut(word) {
         // SAFETY: an element of the array.
         unsafe { lock::set(word, bit) };
     }
-    let written = match (packet.source.family, entry.length) {
-        (Family::V4, _) => BLOCK_HOST_V4.insert(packet.source.octets_v4(), entry, 0),
-        (_, 128) => BLOCK_HOST_V6.insert(*source, entry, 0),
-        (_, length) => BLOCK_V6.insert(&Key::new(u32::from(length), *source), entry, 0),
+    let written = match packet.source.family {
+        Family::V6 => AUTO_V6.insert(scan::auto_key(&packet.source, entry.length), entry, 0),
+        _ => AUTO_V4.insert(packet.source.octets_v4(), entry, 0),
     };
     if written.is_err() {
         lock::give_back();

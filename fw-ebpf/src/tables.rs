@@ -2,10 +2,10 @@
 
 use core::ptr::NonNull;
 
-use aya_ebpf::{btf_maps::lpm_trie::Key, programs::XdpContext};
+use aya_ebpf::programs::XdpContext;
 use fw_common::{
-    abi::{self, Entry, TrieV4, TrieV6},
-    near,
+    abi::{self, Entry},
+    flat::presence,
     parse::{Address, Packet},
     reason::Family,
     scan,
@@ -13,28 +13,49 @@ use fw_common::{
 };
 
 use crate::{
-    maps::{
-        self, ALLOW_HOST_V4, ALLOW_HOST_V6, ALLOW_V4, ALLOW_V6, BLOCK_HOST_V4, BLOCK_HOST_V6,
-        BLOCK_V4, BLOCK_V6, GUARD_V4, GUARD_V6, NEAR,
-    },
+    flat,
+    maps::{self, AUTO_NEAR, AUTO_V4, AUTO_V6, ROWS_V4, ROWS_V6},
     rules,
 };
 
-/// Looks up in the maps.
+/// What the tables say of the source of a packet. Entries whose deadline passed are not among it.
 pub struct KernelTables<'a> {
     /// Of the packet that is decided about.
     pub context: &'a XdpContext,
     /// Whether the controller asks, and nothing may be counted.
     pub asked: bool,
-    /// Whether anything is listed near the source: if not, no table has anything to say.
-    pub near: bool,
+    guarded: bool,
+    allow: Option<NonNull<Entry>>,
+    block: Option<NonNull<Entry>>,
 }
 
-/// Whether anything is listed near an address. Without the bits, it may be.
+impl<'a> KernelTables<'a> {
+    /// Looks the source up.
+    #[inline(always)]
+    pub fn of(context: &'a XdpContext, asked: bool, source: &Address) -> Self {
+        let answer = flat::find(source);
+        let protect = row(source, answer.protect);
+        let guarded = protect.is_some_and(|entry| flags(entry) & Entry::KIND == Entry::GUARD);
+        Self {
+            context,
+            asked,
+            guarded,
+            allow: if guarded { None } else { live(protect) },
+            block: first(auto(source), || live(row(source, answer.block))),
+        }
+    }
+}
+
+/// A row by its number.
 #[inline(always)]
-pub fn near(source: &Address) -> bool {
-    let (word, bit) = near::place(source);
-    NEAR.get(word).is_none_or(|bits| bits & bit != 0)
+fn row(source: &Address, number: u32) -> Option<NonNull<Entry>> {
+    if number == 0 {
+        return None;
+    }
+    match source.family {
+        Family::V6 => NonNull::new(ROWS_V6.get_ptr_mut(number)?.cast()),
+        _ => NonNull::new(ROWS_V4.get_ptr_mut(number)?.cast()),
+    }
 }
 
 /// An entry whose deadline passed is as good as gone, and the next table is asked.
@@ -47,96 +68,77 @@ fn live(entry: Option<NonNull<Entry>>) -> Option<NonNull<Entry>> {
     (deadline == abi::NEVER || maps::boot_seconds() < deadline).then_some(entry)
 }
 
-#[inline(always)]
-fn trie_v4(address: &Address) -> Key<TrieV4> {
-    let [a, b, c, d] = address.octets_v4();
-    Key::new(32, [a, b, c, d, 0, 0, 0, 0])
-}
-
-#[inline(always)]
-fn trie_v6(address: &Address) -> Key<TrieV6> {
-    Key::new(128, address.bytes)
-}
-
-/// The host's own entry, then that of the longest prefix that covers it: the controller writes
-/// into each prefix the latest deadline of all that cover it. An entry that is only observed gives
-/// way to one that is enforced.
+/// What the program wrote itself, then the row of the longest prefix: the controller writes into
+/// each row the latest deadline of all that cover it. An entry that is only observed gives way to
+/// one that is enforced.
 #[inline(always)]
 fn first(
-    host: Option<NonNull<Entry>>,
-    prefix: impl FnOnce() -> Option<NonNull<Entry>>,
+    own: Option<NonNull<Entry>>,
+    row: impl FnOnce() -> Option<NonNull<Entry>>,
 ) -> Option<NonNull<Entry>> {
-    match host {
-        Some(own) if !observed(own) => host,
-        Some(_) => prefix().filter(|covering| !observed(*covering)).or(host),
-        None => prefix(),
+    match own {
+        Some(entry) if !observed(entry) => own,
+        Some(_) => row().filter(|covering| !observed(*covering)).or(own),
+        None => row(),
     }
+}
+
+#[inline(always)]
+fn flags(entry: NonNull<Entry>) -> u8 {
+    // SAFETY: as in `live`.
+    unsafe { (*entry.as_ptr()).flags }
 }
 
 /// Whether the entry drops nothing.
 #[inline(always)]
 pub fn observed(entry: NonNull<Entry>) -> bool {
-    // SAFETY: as in `live`.
-    unsafe { (*entry.as_ptr()).flags & Entry::OBSERVED != 0 }
+    flags(entry) & Entry::OBSERVED != 0
 }
 
-macro_rules! lookup {
-    ($source:expr, $host_v4:ident, $trie_v4:ident, $host_v6:ident, $trie_v6:ident) => {
-        match $source.family {
-            Family::V4 => first(
-                live(
-                    $host_v4
-                        .get_ptr_mut($source.octets_v4())
-                        .and_then(NonNull::new),
-                ),
-                || live($trie_v4.get(&trie_v4($source)).map(NonNull::from)),
-            ),
-            Family::V6 => first(
-                live($host_v6.get_ptr_mut($source.bytes).and_then(NonNull::new)),
-                || live($trie_v6.get(&trie_v6($source)).map(NonNull::from)),
-            ),
-            Family::None => None,
+/// What the program has blocked itself, if it may have.
+#[inline(always)]
+fn auto(source: &Address) -> Option<NonNull<Entry>> {
+    let (word, bit) = presence::auto(source);
+    let near = AUTO_NEAR.get(word).is_none_or(|bits| bits & bit != 0);
+    if near { blocked_here(source) } else { None }
+}
+
+/// What the program has blocked itself. A function of its own: the stack of a program is 512 bytes,
+/// for all functions that are called at a time.
+#[inline(never)]
+pub fn blocked_here(source: &Address) -> Option<NonNull<Entry>> {
+    let entry = match source.family {
+        Family::V4 => NonNull::new(AUTO_V4.get_ptr_mut(source.octets_v4())?),
+        Family::V6 => {
+            let length = maps::config()?.v6_prefix as u8;
+            auto_v6(source, 128).or_else(|| auto_v6(source, length))
         }
+        Family::None => None,
     };
-}
-
-/// A function of its own: the stack of a program is 512 bytes, for all functions that are called
-/// at a time.
-#[inline(never)]
-pub fn blocked(source: &Address) -> Option<NonNull<Entry>> {
-    lookup!(source, BLOCK_HOST_V4, BLOCK_V4, BLOCK_HOST_V6, BLOCK_V6)
+    live(entry)
 }
 
 #[inline(never)]
-fn allowed(source: &Address) -> Option<NonNull<Entry>> {
-    lookup!(source, ALLOW_HOST_V4, ALLOW_V4, ALLOW_HOST_V6, ALLOW_V6)
-}
-
-#[inline(never)]
-fn guarded(source: &Address) -> bool {
-    match source.family {
-        Family::V4 => GUARD_V4.get(&trie_v4(source)).is_some(),
-        Family::V6 => GUARD_V6.get(&trie_v6(source)).is_some(),
-        Family::None => false,
-    }
+fn auto_v6(source: &Address, length: u8) -> Option<NonNull<Entry>> {
+    NonNull::new(AUTO_V6.get_ptr_mut(scan::auto_key(source, length))?)
 }
 
 impl Tables for KernelTables<'_> {
     type Entry = NonNull<Entry>;
 
     #[inline(always)]
-    fn guarded(&self, source: &Address) -> bool {
-        self.near && guarded(source)
+    fn guarded(&self, _source: &Address) -> bool {
+        self.guarded
     }
 
     #[inline(always)]
-    fn allowed(&self, source: &Address) -> Option<Self::Entry> {
-        if self.near { allowed(source) } else { None }
+    fn allowed(&self, _source: &Address) -> Option<Self::Entry> {
+        self.allow
     }
 
     #[inline(always)]
-    fn blocked(&self, source: &Address) -> Option<Self::Entry> {
-        if self.near { blocked(source) } else { None }
+    fn blocked(&self, _source: &Address) -> Option<Self::Entry> {
+        self.block
     }
 
     #[inline(always)]

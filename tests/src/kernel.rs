@@ -16,6 +16,8 @@ use fw_ctl::backend::xdp::{
     events::Events,
     load::{self, OBJECT},
     rules::Rules,
+    shape::Shape,
+    tables::Tables,
 };
 use nix::{
     time::{ClockId, clock_gettime},
@@ -52,7 +54,8 @@ impl Program {
 /// The loaded programs and their maps. Nothing is attached or pinned: dropped, nothing is left.
 pub struct Kernel {
     ebpf: Ebpf,
-    near: MapData,
+    /// The tables, as the controller writes them.
+    pub tables: Tables,
     events: Events,
     crossings: RingBuf<MapData>,
 }
@@ -63,35 +66,48 @@ impl Kernel {
     /// # Errors
     /// When not root, or when the kernel refuses it.
     pub fn load() -> Result<Self> {
-        Self::from_loader(&mut EbpfLoader::new())
+        Self::shaped(&small())
     }
 
-    /// As [`Self::load`], with room for only so many blocked IPv4 hosts.
+    /// As [`Self::load`], with room for only so many IPv4 hosts that the program blocks itself.
     ///
     /// # Errors
     /// As [`Self::load`].
     pub fn load_cramped(blocked_hosts: u32) -> Result<Self> {
         let mut loader = EbpfLoader::new();
-        Self::from_loader(loader.map_max_entries(abi::BLOCK_HOST_V4.name, blocked_hosts))
+        loader.map_max_entries(abi::AUTO_V4.name, blocked_hosts);
+        Self::from_loader(loader, &small())
     }
 
-    fn from_loader(loader: &mut EbpfLoader<'_>) -> Result<Self> {
+    /// As [`Self::load`], with tables of a shape.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn shaped(shape: &Shape) -> Result<Self> {
+        Self::from_loader(EbpfLoader::new(), shape)
+    }
+
+    fn from_loader(mut loader: EbpfLoader<'_>, shape: &Shape) -> Result<Self> {
         ensure!(
             geteuid().is_root(),
             "these tests load programs into the kernel: run them as root"
         );
+        for (name, size) in shape.capacities() {
+            loader.map_max_entries(name, size);
+        }
+        let loader = load::configured(&mut loader, shape);
         let mut ebpf = loader.load(OBJECT).context("cannot create the maps")?;
         for name in Program::ALL.map(Program::name) {
             let program: &mut Xdp = ebpf.program_mut(name).context(name)?.try_into()?;
             let loaded = program.load();
             loaded.with_context(|| format!("the kernel refused {name}"))?;
         }
-        let near = load::take_map(&mut ebpf, abi::NEAR.name)?;
+        let tables = Tables::take(&mut ebpf, shape)?;
         let mut ring = |name| anyhow::Ok(RingBuf::try_from(ebpf.take_map(name).context(name)?)?);
         let (events, crossings) = (ring(abi::EVENTS.name)?, ring(abi::SCANS.name)?);
         Ok(Self {
             ebpf,
-            near,
+            tables,
             events: Events::new(events),
             crossings,
         })
@@ -167,6 +183,16 @@ impl Kernel {
         let xdp: &Xdp = self.ebpf.program(name).context(name)?.try_into()?;
         let result = xdp.test_run(options);
         result.with_context(|| format!("the kernel cannot run {name} on this frame"))
+    }
+}
+
+/// Tables that are made quickly.
+fn small() -> Shape {
+    Shape {
+        ipv4: 1 << 14,
+        ipv6: 1 << 14,
+        allows: 1 << 12,
+        ..Shape::default()
     }
 }
 

@@ -1,14 +1,12 @@
 //! The maps: names, shapes, keys.
 
-use core::net::IpAddr;
-
 use super::{
-    ClassV4, ClassV6, Config, Counter, Entry, LimitCount, NO_PREALLOC, PortWord, RuleRow, Sampler,
-    Scanner, TrieV4, TrieV6,
+    AutoV6, ClassV4, ClassV6, Config, Counter, Entry, HostV4, LimitCount, NO_PREALLOC, PortWord,
+    RowV4, RowV6, RuleRow, Sampler, Scanner, TrieV4, TrieV6,
 };
 use crate::{
+    flat::{presence, v4, v6},
     limit::{Buckets, Limit, SETS},
-    prefix::Prefix,
     reason::Outcome,
     scan::{Claim, Slot},
 };
@@ -46,14 +44,22 @@ pub struct MapSpec {
     pub flags: u32,
 }
 
+impl MapSpec {
+    /// Whether it is one of the tables that refer to each other by numbers of rows.
+    pub fn is_flat(&self) -> bool {
+        let flat = [
+            ROWS_V4, ROWS_V6, DIR_V4, CHUNKS_V4, FENCES_V6, LEAVES_V6, ROOT, NEAR, GUARD_V4,
+            GUARD_V6, ALLOW_V4, ALLOW_V6, BLOCK_V4, BLOCK_V6,
+        ];
+        flat.iter().any(|spec| spec.name == self.name)
+    }
+}
+
 /// Words of 64 ports for one protocol.
 pub const PORT_WORDS: u32 = 1024;
 
 /// Slots of the scan detector; a power of two.
 pub const SLOTS: u32 = 1 << 18;
-
-/// Words of 64 bits for the addresses of one family: a bit for each /20.
-pub const NEAR_WORDS: u32 = 1 << 14;
 
 /// Classes of rules, with 0, which has none, and so many that old and new ones fit.
 pub const CLASS_COUNT: u32 = 1 << 12;
@@ -65,7 +71,7 @@ pub const LIMIT_COUNT: u32 = 1 << 11;
 pub const CLASS_LIMITS: usize = 4;
 
 /// `BPF_F_MMAPABLE` (Linux 5.5): the values start at a page.
-const MMAPABLE: u32 = 1 << 10;
+pub const MMAPABLE: u32 = 1 << 10;
 
 const fn table(name: &'static str, kind: MapKind, key: usize, value: usize, cap: u32) -> MapSpec {
     MapSpec {
@@ -89,32 +95,75 @@ const fn array(name: &'static str, kind: MapKind, value: usize, cap: u32) -> Map
     }
 }
 
+/// An array that the controller writes as memory.
+const fn mapped(name: &'static str, value: usize, cap: u32) -> MapSpec {
+    MapSpec {
+        flags: MMAPABLE,
+        ..array(name, MapKind::Array, value, cap)
+    }
+}
+
 const TRIE_KEY_V4: usize = 4 + size_of::<TrieV4>();
 const TRIE_KEY_V6: usize = 4 + size_of::<TrieV6>();
 const CLASS_KEY_V4: usize = 4 + size_of::<ClassV4>();
 const CLASS_KEY_V6: usize = 4 + size_of::<ClassV6>();
 const ENTRY: usize = size_of::<Entry>();
 
-/// Guarded prefixes: value is the number of a guard source, for people who dump the map.
-pub const GUARD_V4: MapSpec = table("GUARD_V4", MapKind::LpmTrie, TRIE_KEY_V4, 4, 4096);
+/// Rows that all listed prefixes of IPv4 take. The controller loads the object with other sizes.
+const ROWS: u32 = 1 << 16;
+
+/// [`RowV4`]s: every listed prefix of IPv4. Row 0 is none.
+pub const ROWS_V4: MapSpec = mapped("ROWS_V4", size_of::<RowV4>(), ROWS);
+/// [`RowV6`]s: every listed prefix of IPv6. Row 0 is none.
+pub const ROWS_V6: MapSpec = mapped("ROWS_V6", size_of::<RowV6>(), ROWS / 4);
+/// The directory of [`crate::flat::v4`].
+pub const DIR_V4: MapSpec = mapped("DIR_V4", 8, v4::SLOTS);
+/// The chunks of [`crate::flat::v4`], a range a word: room for two for each row, twice.
+pub const CHUNKS_V4: MapSpec = mapped("CHUNKS_V4", 8, 8 * ROWS);
+/// The fences of [`crate::flat::v6`], both regions.
+pub const FENCES_V6: MapSpec = mapped("FENCES_V6", 8 * v6::FENCE, 2 * LEAVES);
+/// The leaves of [`crate::flat::v6`], word by word.
+pub const LEAVES_V6: MapSpec = mapped("LEAVES_V6", 8, LEAVES * 3 * v6::LEAF as u32);
+/// Leaves for so many rows, twice, when they are two thirds full.
+const LEAVES: u32 = ROWS / 4 / 5;
+/// Which half is read: of IPv4 in the first word, as [`v6::Root`] in the second.
+pub const ROOT: MapSpec = mapped("ROOT", 8, 3);
+/// The word of [`ROOT`] that is not 0 while somebody writes flat tables.
+pub const ROOT_WRITING: usize = 2;
+/// Bits of [`presence`]: for IPv4, and behind them for IPv6.
+pub const NEAR: MapSpec = mapped("NEAR", 8, presence::WORDS_V4 + presence::WORDS_V6);
+
+/// IPv4 hosts that the program has blocked itself, until the controller makes rows of them.
+pub const AUTO_V4: MapSpec = table(
+    "AUTO_V4",
+    MapKind::Hash,
+    size_of::<HostV4>(),
+    ENTRY,
+    1 << 16,
+);
+/// The same for IPv6 prefixes.
+pub const AUTO_V6: MapSpec = table(
+    "AUTO_V6",
+    MapKind::Hash,
+    size_of::<AutoV6>(),
+    ENTRY,
+    1 << 16,
+);
+/// Bits of [`presence::auto`], set by the program.
+pub const AUTO_NEAR: MapSpec = mapped("AUTO_NEAR", 8, presence::WORDS_AUTO);
+
+/// Guarded prefixes; the value is the number of a row.
+pub const GUARD_V4: MapSpec = table("GUARD_V4", MapKind::LpmTrie, TRIE_KEY_V4, 4, ROWS);
 /// See [`GUARD_V4`].
-pub const GUARD_V6: MapSpec = table("GUARD_V6", MapKind::LpmTrie, TRIE_KEY_V6, 4, 4096);
-/// Allowed prefixes shorter than a host.
-pub const ALLOW_V4: MapSpec = table("ALLOW_V4", MapKind::LpmTrie, TRIE_KEY_V4, ENTRY, 1 << 16);
+pub const GUARD_V6: MapSpec = table("GUARD_V6", MapKind::LpmTrie, TRIE_KEY_V6, 4, ROWS / 4);
+/// Allowed prefixes shorter than a host, as [`GUARD_V4`].
+pub const ALLOW_V4: MapSpec = table("ALLOW_V4", MapKind::LpmTrie, TRIE_KEY_V4, 4, ROWS);
 /// See [`ALLOW_V4`].
-pub const ALLOW_V6: MapSpec = table("ALLOW_V6", MapKind::LpmTrie, TRIE_KEY_V6, ENTRY, 1 << 16);
-/// Allowed hosts.
-pub const ALLOW_HOST_V4: MapSpec = table("ALLOW_HOST_V4", MapKind::Hash, 4, ENTRY, 1 << 16);
-/// See [`ALLOW_HOST_V4`].
-pub const ALLOW_HOST_V6: MapSpec = table("ALLOW_HOST_V6", MapKind::Hash, 16, ENTRY, 1 << 16);
-/// Blocked prefixes shorter than a host.
-pub const BLOCK_V4: MapSpec = table("BLOCK_V4", MapKind::LpmTrie, TRIE_KEY_V4, ENTRY, 1 << 18);
+pub const ALLOW_V6: MapSpec = table("ALLOW_V6", MapKind::LpmTrie, TRIE_KEY_V6, 4, ROWS / 4);
+/// Blocked prefixes shorter than a host, as [`GUARD_V4`].
+pub const BLOCK_V4: MapSpec = table("BLOCK_V4", MapKind::LpmTrie, TRIE_KEY_V4, 4, ROWS);
 /// See [`BLOCK_V4`].
-pub const BLOCK_V6: MapSpec = table("BLOCK_V6", MapKind::LpmTrie, TRIE_KEY_V6, ENTRY, 1 << 18);
-/// Blocked hosts.
-pub const BLOCK_HOST_V4: MapSpec = table("BLOCK_HOST_V4", MapKind::Hash, 4, ENTRY, 1 << 20);
-/// See [`BLOCK_HOST_V4`].
-pub const BLOCK_HOST_V6: MapSpec = table("BLOCK_HOST_V6", MapKind::Hash, 16, ENTRY, 1 << 18);
+pub const BLOCK_V6: MapSpec = table("BLOCK_V6", MapKind::LpmTrie, TRIE_KEY_V6, 4, ROWS / 4);
 /// [`Config`].
 pub const CONFIG: MapSpec = array("CONFIG", MapKind::Array, size_of::<Config>(), 1);
 /// [`Counter`]s.
@@ -150,12 +199,6 @@ pub const CLAIMS: MapSpec = array(
     size_of::<Claim>() * SLOTS as usize,
     1,
 );
-/// Bits of [`crate::near`]: [`NEAR_WORDS`] words for IPv4, then as many for IPv6. Written by program
-/// and controller at once, so only atomically.
-pub const NEAR: MapSpec = MapSpec {
-    flags: MMAPABLE,
-    ..array("NEAR", MapKind::Array, 8, 2 * NEAR_WORDS)
-};
 /// [`Scanner`].
 pub const SCANNER: MapSpec = array("SCANNER", MapKind::PerCpuArray, size_of::<Scanner>(), 1);
 /// One `u64`: blocks the program has written since the map was made, to be compared with
@@ -223,24 +266,30 @@ pub const BUCKETS: MapSpec = MapSpec {
 };
 
 /// Every pinned map.
-pub const MAPS: [MapSpec; 29] = [
+pub const MAPS: [MapSpec; 35] = [
+    ROWS_V4,
+    ROWS_V6,
+    DIR_V4,
+    CHUNKS_V4,
+    FENCES_V6,
+    LEAVES_V6,
+    ROOT,
+    NEAR,
     GUARD_V4,
     GUARD_V6,
     ALLOW_V4,
     ALLOW_V6,
-    ALLOW_HOST_V4,
-    ALLOW_HOST_V6,
     BLOCK_V4,
     BLOCK_V6,
-    BLOCK_HOST_V4,
-    BLOCK_HOST_V6,
+    AUTO_V4,
+    AUTO_V6,
+    AUTO_NEAR,
     CONFIG,
     COUNTERS,
     SAMPLER,
     EVENTS,
     SCAN,
     CLAIMS,
-    NEAR,
     SCANNER,
     TAKEN,
     PORTS,
@@ -254,33 +303,3 @@ pub const MAPS: [MapSpec; 29] = [
     LIMIT_COUNTS,
     BUCKETS,
 ];
-
-/// The bytes an LPM trie is asked with: prefix length, address, and for IPv4 the padding of
-/// [`TrieV4`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrieKey {
-    /// Of an IPv4 prefix.
-    V4([u8; TRIE_KEY_V4]),
-    /// Of an IPv6 prefix.
-    V6([u8; TRIE_KEY_V6]),
-}
-
-impl From<Prefix> for TrieKey {
-    fn from(prefix: Prefix) -> Self {
-        let length = u32::from(prefix.length()).to_ne_bytes();
-        match prefix.address() {
-            IpAddr::V4(address) => {
-                let mut key = [0; TRIE_KEY_V4];
-                key[..4].copy_from_slice(&length);
-                key[4..8].copy_from_slice(&address.octets());
-                Self::V4(key)
-            }
-            IpAddr::V6(address) => {
-                let mut key = [0; TRIE_KEY_V6];
-                key[..4].copy_from_slice(&length);
-                key[4..].copy_from_slice(&address.octets());
-                Self::V6(key)
-            }
-        }
-    }
-}

@@ -22,6 +22,19 @@ fn any_prefix() -> impl Strategy<Value = Prefix> {
     })
 }
 
+/// Addresses with runs of zeros, which are what is special about writing them.
+fn near_zeros() -> impl Strategy<Value = Prefix> {
+    let group = prop_oneof![Just(0_u16), Just(0xffff), 0_u16..0x20, any::<u16>()];
+    prop_oneof![
+        (proptest::array::uniform8(group), 0u8..=128)
+            .prop_map(|(groups, length)| (IpAddr::from(groups), length)),
+        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(octets, length)| (IpAddr::from(octets), length)),
+    ]
+    .prop_filter_map("length fits", |(address, length)| {
+        Prefix::new(address, length)
+    })
+}
+
 #[test]
 fn host_bits_are_cleared_and_reported() {
     assert_eq!(
@@ -81,6 +94,30 @@ proptest! {
     }
 
     #[test]
+    fn text_is_what_the_standard_library_writes(p in near_zeros()) {
+        let length = if p.is_host() { "".into() } else { format!("/{}", p.length()) };
+        prop_assert_eq!(p.to_string(), format!("{}{length}", p.address()));
+    }
+
+    #[test]
+    fn the_short_way_of_reading_is_the_long_one(
+        text in "[0-9a-fA-F:./%+x]{0,24}|([0-9a-f]{0,5}:){0,9}[0-9a-f]{0,5}(/[0-9]{0,4})?|([0-9]{0,4}[.]){3}[0-9]{0,4}(/[0-9]{0,4})?|:{1,3}([0-9.]{1,9}:{0,3}){0,3}",
+    ) {
+        if let Some(found) = text::read(&text) {
+            prop_assert_eq!(read(&text), Ok(found));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_the_short_way(p in near_zeros()) {
+        let text = p.to_string();
+        if !text.contains("ffff:") || !text.contains('.') {
+            let length = (!p.is_host()).then_some(p.length());
+            prop_assert_eq!(text::read(&text), Some((p.address(), length)));
+        }
+    }
+
+    #[test]
     fn covers_is_containing_the_first_and_the_last(a in any_prefix(), b in any_prefix()) {
         let by_ends = a.family() == b.family()
             && a.address() <= b.address() && b.last() <= a.last();
@@ -93,6 +130,12 @@ proptest! {
         if a.covers(&b) {
             prop_assert!(a <= b && b <= Prefix::host(a.last()));
         }
+    }
+
+    #[test]
+    fn the_order_is_that_of_family_address_and_length(a in near_zeros(), b in near_zeros()) {
+        let parts = |p: Prefix| (p.address(), p.length());
+        prop_assert_eq!(a.cmp(&b), parts(a).cmp(&parts(b)));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What a source, a port and a destination are known by.
 
-use crate::{abi::SLOTS, parse::Address, reason::Family};
+use crate::{
+    abi::{AutoV6, SLOTS},
+    parse::Address,
+    reason::Family,
+};
 
 /// Bits of its address that make one source: 32 of IPv4, `v6_prefix` of IPv6, and all of them if
 /// the source is in the /64 of its destination. There it is a neighbour among others.
@@ -22,18 +26,28 @@ pub const fn length_of(source: &Address, destination: &Address, v6_prefix: u16) 
 pub fn source(address: &Address, length: u8) -> [u8; 16] {
     match address.family {
         Family::V6 => {
-            let mask = |bits: u32| match bits {
-                0 => 0,
-                1..64 => u64::MAX << (64 - bits),
-                _ => u64::MAX,
-            };
-            let prefix = u32::from(length);
-            let [high, low] = halves(&address.bytes);
-            let high = high & mask(prefix);
-            let low = low & mask(prefix.saturating_sub(64));
+            let [high, low] = first(address.halves(), length);
             joined(high, low)
         }
         _ => mapped(address),
+    }
+}
+
+/// Key in `AUTO_V6` of the first `length` bits of an IPv6 address.
+#[inline(always)]
+pub fn auto_key(address: &Address, length: u8) -> AutoV6 {
+    let [high, low] = first(address.halves(), length);
+    [u64::from(length), high, low]
+}
+
+/// The first `length` bits; the others are 0.
+#[inline(always)]
+const fn first([high, low]: [u64; 2], length: u8) -> [u64; 2] {
+    match length {
+        0 => [0, 0],
+        1..64 => [high & (u64::MAX << (64 - length)), 0],
+        64 => [high, 0],
+        _ => [high, low & (u64::MAX << (128 - length))],
     }
 }
 
@@ -49,13 +63,13 @@ pub fn mapped(address: &Address) -> [u8; 16] {
     }
 }
 
+/// An address as two numbers, the higher half first.
 #[inline(always)]
 pub(crate) const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *bytes;
-    [
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        u64::from_be_bytes([i, j, k, l, m, n, o, p]),
-    ]
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(high), Some(low)) => [u64::from_be_bytes(*high), u64::from_be_bytes(*low)],
+        _ => [0; 2],
+    }
 }
 
 #[inline(always)]

@@ -13,7 +13,7 @@ fn the_whole_file_is_read() {
         [api]
         group = "wheel"
         [tables]
-        blocks = 1000
+        ipv6 = 1000
         [[list]]
         name = "partners"
         action = "allow"
@@ -25,8 +25,9 @@ fn the_whole_file_is_read() {
     assert_eq!((config.mode, config.observe), (Mode::Skb, true));
     assert_eq!(config.guard.prefixes[0].to_string(), "10.0.0.0/24");
     assert!(!config.guard.discover);
-    assert_eq!(config.capacities()["BLOCK_HOST_V6"], 1000);
-    assert!(!config.capacities().contains_key("ALLOW_V4"));
+    let shape = config.shape(64 << 30);
+    assert_eq!((shape.ipv4, shape.ipv6), (1 << 20, 1000));
+    assert_eq!(config.shape(1 << 30).ipv4, 1 << 18);
     assert_eq!(config.lists[0].action, Action::Allow);
 }
 

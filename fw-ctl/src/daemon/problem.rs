@@ -93,12 +93,7 @@ impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
         let message = chain(&error);
         match error {
-            ApplyError::Full { table, .. } if table.starts_with("GUARD") => {
-                Self::new(Code::Full, message)
-                    .with_hint("nothing is blocked until the guard fits: guard wider prefixes")
-            }
-            ApplyError::Full { .. } => Self::new(Code::Full, message)
-                .with_hint("nothing was changed; `[tables]` in the configuration sets the sizes"),
+            ApplyError::Full { table, .. } => Self::new(Code::Full, message).with_hint(room(table)),
             ApplyError::Refused { .. } => Self::new(Code::Kernel, message),
             ApplyError::Broken { .. } => Self::new(Code::Kernel, message)
                 .with_hint("restart the daemon: it makes the tables equal to the policy again"),
@@ -106,12 +101,29 @@ impl From<ApplyError> for Failure {
     }
 }
 
+/// How a full table gets more room; named as in the status.
+fn room(table: &str) -> String {
+    let (kind, family) = table.rsplit_once('_').unwrap_or((table, ""));
+    let key = match (kind, family) {
+        ("guard", _) => {
+            return "nothing is blocked until the guard fits: guard wider prefixes".to_owned();
+        }
+        ("auto", _) => return "nothing was changed; it is what the detector may have".to_owned(),
+        ("allow", _) => "allows",
+        (_, "v6" | "V6") => "ipv6",
+        _ => "ipv4",
+    };
+    format!(
+        "nothing was changed; `{key}` in `[tables]` of the configuration sets its size at the next start"
+    )
+}
+
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let message = chain(&error);
         match error {
             OpenError::Pins(error) => error.into(),
-            OpenError::Load(_) | OpenError::Tables(_) => Self::new(Code::Kernel, message)
+            OpenError::Load(_) => Self::new(Code::Kernel, message)
                 .with_hint("`fw-ctl doctor` says what this host can do"),
         }
     }

@@ -34,7 +34,7 @@ use crate::{
     },
     config::Config,
     detect::ports::PortSet,
-    host::{self, capabilities, clock, links::Link},
+    host::{self, capabilities, clock, links::Link, memory},
     policy::entry::Action,
     store::Store,
 };
@@ -173,8 +173,8 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         withdraw(&options.pin_dir, &before);
         failure
     };
-    let capacities = config.capacities();
-    let mut xdp = Xdp::open(&options.pin_dir, &capacities).map_err(|error| match error {
+    let shape = config.shape(memory::total());
+    let mut xdp = Xdp::open(&options.pin_dir, &shape).map_err(|error| match error {
         // Another daemon's pins are not ours to withdraw.
         OpenError::Pins(error) => error.into(),
         error => withdraw(error.into()),
@@ -325,6 +325,7 @@ fn withdraw(pin_dir: &Path, before: &[String]) {
     if before.is_empty() {
         result = result.and(detach::detach(pin_dir, None).map(drop));
     }
+    Pins::new(pin_dir).remove_new();
     if let Err(error) = result {
         tracing::error!(error = chain(&error), "cannot withdraw");
     }

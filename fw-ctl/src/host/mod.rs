@@ -10,6 +10,7 @@ mod conntrack;
 pub mod files;
 pub mod links;
 pub mod listeners;
+pub mod memory;
 pub mod netfilter;
 mod netlink;
 mod nfnetlink;

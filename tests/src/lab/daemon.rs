@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write as _},
     os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     process::{Child, Command, Stdio},
     thread,
@@ -18,6 +18,9 @@ use nix::{
 use super::{INTERFACE, Lab, command, command::Reply};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Tables that are made quickly, where a test does not ask for others.
+const SMALL: &str = "\n[tables]\nipv4 = 131072\nipv6 = 16384\nallows = 8192\n";
 
 /// How a daemon shall be started.
 pub struct Launch<'lab> {
@@ -100,7 +103,13 @@ impl<'lab> Launch<'lab> {
             .create(true)
             .append(true)
             .open(lab.config());
-        drop(config.expect("the configuration can be made"));
+        let mut config = config.expect("the configuration can be made");
+        let text = fs::read_to_string(lab.config()).unwrap_or_default();
+        if !text.contains("[tables]") {
+            config
+                .write_all(SMALL.as_bytes())
+                .expect("it can be written");
+        }
 
         let mut command = lab.server.command(wrapper[0]);
         command.args(&wrapper[1..]).args(&self.program).arg("run");
@@ -111,7 +120,6 @@ impl<'lab> Launch<'lab> {
             ("--pin-dir", lab.pins().to_owned()),
             ("-i", INTERFACE.into()),
         ];
-        let text = fs::read_to_string(lab.config()).unwrap_or_default();
         for (flag, value) in ours {
             // A configuration that names its interfaces is not overruled.
             if flag == "-i" && text.starts_with("interfaces") {

@@ -1,19 +1,23 @@
 //! The kernel's tables, read through their pins.
 
-use aya::maps::{Array, HashMap, LpmTrie, Map, MapData};
-use fw_common::abi::{self, Config, Entry, HostV4, HostV6, MapSpec, TrieV4, TrieV6};
+use aya::maps::{Array, HashMap, Map, MapData};
+use fw_common::abi::{self, AutoV6, Config, Entry, HostV4, MapSpec, RowV4, RowV6};
 
 use super::Lab;
 
 impl Lab {
-    /// Number of blocks in the kernel.
+    /// Number of blocks in the kernel: rows that block, and what the program has blocked itself.
     pub fn blocks_in_kernel(&self) -> usize {
-        let hosts_v4: HashMap<_, HostV4, Entry> = self.table(abi::BLOCK_HOST_V4);
-        let hosts_v6: HashMap<_, HostV6, Entry> = self.table(abi::BLOCK_HOST_V6);
-        let nets_v4: LpmTrie<_, TrieV4, Entry> = self.table(abi::BLOCK_V4);
-        let nets_v6: LpmTrie<_, TrieV6, Entry> = self.table(abi::BLOCK_V6);
-        let hosts = hosts_v4.keys().count() + hosts_v6.keys().count();
-        hosts + nets_v4.keys().count() + nets_v6.keys().count()
+        let auto_v4: HashMap<_, HostV4, Entry> = self.table(abi::AUTO_V4);
+        let auto_v6: HashMap<_, AutoV6, Entry> = self.table(abi::AUTO_V6);
+        let rows_v4: Array<_, RowV4> = self.table(abi::ROWS_V4);
+        let rows_v6: Array<_, RowV6> = self.table(abi::ROWS_V6);
+        let kind = Entry::KIND | Entry::RETIRED;
+        let blocks = |entry: &Entry| entry.flags & kind == Entry::BLOCK;
+        let rows_v4 = rows_v4.iter().flatten().filter(|row| blocks(&row.entry));
+        let rows_v6 = rows_v6.iter().flatten().filter(|row| blocks(&row.entry));
+        let auto = auto_v4.keys().count() + auto_v6.keys().count();
+        auto + rows_v4.count() + rows_v6.count()
     }
 
     /// Gives the detector of the next daemon a seed, so that its hashes are those of another run.

@@ -136,7 +136,6 @@ fn run_in(kernel: &mut Kernel, rng: &mut Rng, frames: u64) -> Result<Tally> {
             tally.compare(kernel, &moment, &frame, linear)?;
         }
         policy.erase(kernel)?;
-        kernel.unmark_all()?;
     }
     Ok(tally)
 }

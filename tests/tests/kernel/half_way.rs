@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use aya::EbpfLoader;
 use fw_common::{
     Prefix,
-    abi::{self, Entry, MapSpec},
+    abi::{self, Entry},
 };
 use fw_ctl::{
     backend::xdp::{
         load,
-        near::Near,
-        table::Table,
-        tables::{ActionTables, ApplyError, Tables},
+        shape::Shape,
+        tables::{ApplyError, Fill, Tables},
     },
     plan::{Op, Plan, diff_guard},
     policy::{
@@ -21,53 +20,46 @@ use fw_ctl::{
     },
 };
 
-/// What the kernel's table of blocked hosts really holds.
+/// What the kernel's trie of blocked prefixes really holds.
 const ROOM: u32 = 8;
 
 /// Tables that believe to have room where the kernel has little.
 fn tables() -> Tables {
-    let mut object = EbpfLoader::new()
-        .map_max_entries(abi::BLOCK_HOST_V4.name, ROOM)
+    let shape = Shape {
+        ipv4: 1 << 10,
+        ipv6: 1 << 10,
+        ..Shape::default()
+    };
+    let mut loader = EbpfLoader::new();
+    for (name, size) in shape.capacities() {
+        loader.map_max_entries(name, size);
+    }
+    loader.map_max_entries(abi::BLOCK_V4.name, ROOM);
+    let mut object = loader
         .load(load::OBJECT)
         .expect("the maps are made, as root");
-    let near = load::take_map(&mut object, abi::NEAR.name).expect("the object has it");
-    let near = Near::new(&near).expect("it can be mapped");
-    let mut table = |spec: MapSpec| {
-        let map = load::take_map(&mut object, spec.name).expect("the object has it");
-        Table::new(spec, map, spec.capacity as usize)
-    };
-    let (guard_v4, guard_v6) = (table(abi::GUARD_V4), table(abi::GUARD_V6));
-    let allow = ActionTables {
-        v4: table(abi::ALLOW_V4),
-        v6: table(abi::ALLOW_V6),
-        host_v4: table(abi::ALLOW_HOST_V4),
-        host_v6: table(abi::ALLOW_HOST_V6),
-    };
-    let block = ActionTables {
-        v4: table(abi::BLOCK_V4),
-        v6: table(abi::BLOCK_V6),
-        host_v4: table(abi::BLOCK_HOST_V4),
-        host_v6: table(abi::BLOCK_HOST_V6),
-    };
-    Tables::new(near, guard_v4, guard_v6, allow, block).expect("the tables can be read")
+    Tables::take(&mut object, &shape).expect("the tables can be read")
 }
 
 /// Everything the tables hold.
 type Held = (
     BTreeMap<Prefix, u32>,
     Vec<BTreeMap<Prefix, Entry>>,
-    Vec<usize>,
+    Vec<Fill>,
 );
 
 fn held(tables: &mut Tables) -> Held {
-    let used = tables.all().map(Table::used).to_vec();
+    // Chunks that nobody refers to are given back a little later.
+    let used = tables.fill().into_iter();
+    let used = used.filter(|fill| fill.name.contains("_v")).collect();
     let dump = |action| tables.dump(action).expect("readable").into_iter().collect();
     let entries = Action::ALL.map(dump).to_vec();
     (tables.guarded().clone(), entries, used)
 }
 
-fn host(number: u32) -> Prefix {
-    Prefix::host(Ipv4Addr::from_bits(0x0a00_0000 + number).into())
+fn net(number: u32) -> Prefix {
+    let address = Ipv4Addr::from_bits(0x0a00_0000 + (number << 8));
+    Prefix::new(address.into(), 24).expect("in range")
 }
 
 fn put(prefix: Prefix) -> Op<Entry> {
@@ -78,7 +70,7 @@ fn put(prefix: Prefix) -> Op<Entry> {
     }
 }
 
-/// Hosts to block, with a guard, an allow and a prefix before them, and one block to go.
+/// Networks to block, with a guard, an allow and a prefix before them, and one block to go.
 fn plan(tables: &Tables, guard: &Guard, hosts: std::ops::Range<u32>, gone: Option<Prefix>) -> Plan {
     let prefix = |text: &str| text.parse().expect("a prefix");
     let removal = gone.map(|prefix| Op {
@@ -92,7 +84,7 @@ fn plan(tables: &Tables, guard: &Guard, hosts: std::ops::Range<u32>, gone: Optio
         block: [put(prefix("172.16.0.0/12"))]
             .into_iter()
             .chain(removal)
-            .chain(hosts.map(host).map(put))
+            .chain(hosts.map(net).map(put))
             .collect(),
     }
 }
@@ -103,7 +95,7 @@ fn what_the_kernel_refuses_half_way_leaves_the_tables_as_they_were() {
     let mut guard = Guard::default();
     let first = Plan {
         guard: diff_guard(&guard, tables.guarded()),
-        block: vec![put(host(1000))],
+        block: vec![put(net(1000))],
         ..Plan::default()
     };
     let first = first
@@ -113,8 +105,8 @@ fn what_the_kernel_refuses_half_way_leaves_the_tables_as_they_were() {
     let before = held(&mut tables);
     assert_eq!(before.1[1].len(), 1);
 
-    guard.set(GuardSource::Added, [host(77)]);
-    let too_much = plan(&tables, &guard, 0..ROOM + 10, Some(host(1000)));
+    guard.set(GuardSource::Added, [net(77)]);
+    let too_much = plan(&tables, &guard, 0..ROOM + 10, Some(net(1000)));
     let too_much = too_much
         .check(&guard, tables.guarded())
         .expect("nobody is locked out");
@@ -122,7 +114,7 @@ fn what_the_kernel_refuses_half_way_leaves_the_tables_as_they_were() {
     let ApplyError::Refused { table, source } = &refused else {
         panic!("taken back, not broken: {refused:?}");
     };
-    assert_eq!(*table, abi::BLOCK_HOST_V4.name);
+    assert_eq!(*table, abi::BLOCK_V4.name);
     assert!(
         matches!(source.raw_os_error(), Some(libc::E2BIG | libc::ENOSPC)),
         "{source}"
@@ -130,14 +122,14 @@ fn what_the_kernel_refuses_half_way_leaves_the_tables_as_they_were() {
     assert_eq!(held(&mut tables), before);
 
     // The same in a size that fits, and taken back on demand.
-    let fits = plan(&tables, &guard, 0..ROOM - 1, None);
+    let fits = plan(&tables, &guard, 0..ROOM - 2, None);
     let fits = fits
         .check(&guard, tables.guarded())
         .expect("nobody is locked out");
     tables.apply(&fits).expect("there is room");
     let after = held(&mut tables);
-    assert_eq!(after.1[1].len(), ROOM as usize + 1);
-    assert!(after.0.contains_key(&host(77)));
+    assert_eq!(after.1[1].len(), ROOM as usize);
+    assert!(after.0.contains_key(&net(77)));
     tables.revert(&fits).expect("it can be taken back");
     assert_eq!(held(&mut tables), before);
 }

@@ -1,17 +1,23 @@
 //! A policy as plain lists, read from one end to the other.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use anyhow::Result;
 use fw_common::{
     Prefix,
-    abi::NEVER,
+    abi::{Entry, NEVER},
     parse::{Address, Packet},
     scan,
     verdict::{Ruled, Tables},
 };
 use fw_ctl::{
-    plan::ruleset::{LimitRow, Pushdown},
+    plan::{
+        Op, Plan,
+        ruleset::{LimitRow, Pushdown},
+    },
     policy::{
         rate::Per,
         rule::{RuleId, Verdict},
@@ -20,7 +26,7 @@ use fw_ctl::{
 };
 use fw_tests::{
     frames::{SERVER_V4, SERVER_V6},
-    kernel::{Kernel, Table},
+    kernel::Kernel,
 };
 
 /// What is blocked or allowed.
@@ -55,10 +61,6 @@ impl Policy {
         }
     }
 
-    fn rules(&self) -> impl Iterator<Item = (Table, &[Rule])> {
-        [(Table::Allow, &*self.allow), (Table::Block, &*self.block)].into_iter()
-    }
-
     /// Limits that name a port, in order.
     pub fn limits(&self, port: u16) -> impl Iterator<Item = &LimitRow> {
         let limits = self.rules.limits.iter();
@@ -78,43 +80,56 @@ impl Policy {
             .collect()
     }
 
-    /// Writes it as the controller does: a host with its own deadline, a prefix with the latest of
-    /// all that cover it, because a trie finds the longest only.
+    /// Writes it as the controller does, as one change: a prefix with the latest deadline of all that
+    /// cover it, because only the longest is found.
     pub fn write(&self, kernel: &mut Kernel) -> Result<()> {
-        for prefix in &self.guard {
-            kernel.guard(*prefix)?;
-        }
-        for (table, rules) in self.rules() {
-            for rule in rules {
-                let from = match rule.prefix.is_host() {
-                    true => rule,
-                    false => latest(rules, rule.prefix).unwrap_or(rule),
-                };
-                kernel.set(table, rule.prefix, from.list, from.deadline)?;
-            }
-        }
-        Ok(())
+        self.put(kernel, Some(1), |rules, rule| {
+            let from = latest(rules, rule.prefix).unwrap_or(rule);
+            Some(Entry::new(rule.prefix, from.list, from.deadline))
+        })
     }
 
     /// Undoes [`Self::write`].
     pub fn erase(&self, kernel: &mut Kernel) -> Result<()> {
-        for (at, prefix) in self.guard.iter().enumerate() {
-            if !self.guard[..at].contains(prefix) {
-                kernel.unguard(*prefix)?;
-            }
-        }
-        for (table, rules) in self.rules() {
-            for rule in rules {
-                kernel.remove(table, rule.prefix)?;
-            }
-        }
-        Ok(())
+        self.put(kernel, None, |_, _| None)
+    }
+
+    fn put(
+        &self,
+        kernel: &mut Kernel,
+        guarded: Option<u32>,
+        after: impl Fn(&[Rule], &Rule) -> Option<Entry>,
+    ) -> Result<()> {
+        let guard: BTreeSet<Prefix> = self.guard.iter().copied().collect();
+        let entries = |rules: &[Rule]| {
+            let rows = rules.iter().map(|rule| (rule.prefix, after(rules, rule)));
+            let rows: BTreeMap<Prefix, Option<Entry>> = rows.collect();
+            rows.into_iter()
+                .map(|(prefix, after)| op(prefix, after))
+                .collect()
+        };
+        kernel.apply(Plan {
+            guard: guard
+                .into_iter()
+                .map(|prefix| op(prefix, guarded))
+                .collect(),
+            allow: entries(&self.allow),
+            block: entries(&self.block),
+        })
     }
 }
 
-/// The rules for prefixes, not hosts, that cover this one.
+fn op<V>(prefix: Prefix, after: Option<V>) -> Op<V> {
+    Op {
+        prefix,
+        before: None,
+        after,
+    }
+}
+
+/// The rules for prefixes that cover this one.
 fn covering(rules: &[Rule], prefix: Prefix) -> impl Iterator<Item = &Rule> {
-    let covers = move |rule: &&Rule| !rule.prefix.is_host() && rule.prefix.covers(&prefix);
+    let covers = move |rule: &&Rule| rule.prefix.covers(&prefix);
     rules.iter().filter(covers)
 }
 
@@ -153,16 +168,10 @@ impl Moment<'_> {
         rule.deadline == NEVER || self.now < rule.deadline
     }
 
-    /// List, deadline and prefix length of what decides about a source: its own rule while that
-    /// lives, else the longest prefix that covers it, which carries the latest deadline.
+    /// List, deadline and prefix length of what decides about a source: the longest prefix that
+    /// covers it, which carries the latest deadline.
     fn find(&self, rules: &[Rule], source: IpAddr) -> Option<(u16, u32, u8)> {
         let host = Prefix::host(source);
-        let own = rules
-            .iter()
-            .find(|rule| rule.prefix == host && self.live(rule));
-        if let Some(own) = own {
-            return Some((own.list, own.deadline, host.length()));
-        }
         let longest = covering(rules, host)
             .map(|rule| rule.prefix.length())
             .max()?;

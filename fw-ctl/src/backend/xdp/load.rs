@@ -1,7 +1,6 @@
 //! From the object in this binary to maps and a program in the kernel.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::PathBuf,
@@ -16,13 +15,14 @@ use aya_log::EbpfLogger;
 use aya_obj::programs::XdpAttachType;
 use fw_common::abi::{self, MapSpec};
 
-use super::{pins::Pins, sys};
+use super::{
+    pins::Pins,
+    shape::{Lookup, Pass, Shape},
+    sys::{self, Mapped},
+};
 
 /// The kernel object, built by `cargo xtask build-ebpf`.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fw-ebpf.o"));
-
-/// Entries that a block table holds for the scan detector, beside those it is configured for.
-pub const AUTO_ROOM: usize = 1 << 16;
 
 /// Why maps or program could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -88,22 +88,25 @@ pub struct Loaded {
 ///
 /// # Errors
 /// [`LoadError`]
-pub fn load(pins: &Pins, capacities: &BTreeMap<&'static str, u32>) -> Result<Loaded, LoadError> {
+pub fn load(pins: &Pins, shape: &Shape) -> Result<Loaded, LoadError> {
+    let capacities = shape.capacities();
+    let capacity = |spec: &MapSpec| capacities.get(spec.name).copied().unwrap_or(spec.capacity);
+    let anew = flat_tables_do_not_fit(pins, capacity)?;
     let mut loader = EbpfLoader::new();
     let mut replaced = Vec::new();
     for spec in &abi::MAPS {
-        let capacity = max_entries(spec, capacities);
         let (mut path, fresh) = (pins.map(spec.name), pins.new_map(spec.name));
         // A leftover of a start that was killed.
         remove(&fresh)?;
-        if path.exists() && !pinned_fits(&path, spec, capacity)? {
+        let fits = !path.exists() || pinned_fits(&path, spec, capacity(spec))?;
+        if !fits || anew && spec.is_flat() {
             replaced.push(spec.name);
             path = fresh;
         }
-        loader.map_max_entries(spec.name, capacity);
+        loader.map_max_entries(spec.name, capacity(spec));
         loader.map_pin_path(spec.name, path);
     }
-    let mut object = loader
+    let mut object = configured(&mut loader, shape)
         .load(OBJECT)
         .map_err(|error| LoadError::Maps(Box::new(error)))?;
     for spec in &abi::MAPS {
@@ -112,7 +115,7 @@ pub fn load(pins: &Pins, capacities: &BTreeMap<&'static str, u32>) -> Result<Loa
             name: spec.name,
             source,
         })?;
-        if !fits(&info, spec, max_entries(spec, capacities)) {
+        if !fits(&info, spec, capacity(spec)) {
             return Err(LoadError::Object(format!(
                 "map {} has another shape",
                 spec.name
@@ -137,18 +140,38 @@ pub fn load(pins: &Pins, capacities: &BTreeMap<&'static str, u32>) -> Result<Loa
     })
 }
 
-/// The capacity of a map, configured or its own.
-pub fn capacity(spec: &MapSpec, capacities: &BTreeMap<&'static str, u32>) -> u32 {
-    capacities.get(spec.name).copied().unwrap_or(spec.capacity)
+/// Whether one of the flat tables cannot be used again. They refer to each other, so then none can.
+fn flat_tables_do_not_fit(
+    pins: &Pins,
+    capacity: impl Fn(&MapSpec) -> u32,
+) -> Result<bool, LoadError> {
+    // A start was killed while its new tables took the places of the old ones; this one is the last.
+    if pins.new_map(abi::ROOT.name).exists() {
+        return Ok(true);
+    }
+    let (mut there, mut gone) = (0, 0);
+    for spec in abi::MAPS.iter().filter(|spec| spec.is_flat()) {
+        let path = pins.map(spec.name);
+        match path.exists() {
+            true if !pinned_fits(&path, spec, capacity(spec))? => return Ok(true),
+            true => there += 1,
+            false => gone += 1,
+        }
+    }
+    Ok(there > 0 && gone > 0)
 }
 
-/// What the kernel is told: a block table has room for the scan detector too.
-fn max_entries(spec: &MapSpec, capacities: &BTreeMap<&'static str, u32>) -> u32 {
-    let room = match spec.name.starts_with("BLOCK") {
-        true => AUTO_ROOM as u32,
-        false => 0,
-    };
-    capacity(spec, capacities).saturating_add(room)
+/// A loader of the object for a shape.
+pub fn configured<'a, 'b>(loader: &'b mut EbpfLoader<'a>, shape: &Shape) -> &'b mut EbpfLoader<'a> {
+    const TRIES: &u32 = &1;
+    const DROP: &u32 = &1;
+    if shape.lookup == Lookup::Tries {
+        loader.override_global("TRIES_ONLY", TRIES, true);
+    }
+    if shape.pass == Pass::Nowhere {
+        loader.override_global("PASS_ACTION", DROP, true);
+    }
+    loader
 }
 
 /// A map of the object, as the type that reads and writes it.
@@ -171,6 +194,22 @@ pub fn take_map(object: &mut Ebpf, name: &'static str) -> Result<MapData, LoadEr
         Some(Map::Array(data) | Map::HashMap(data) | Map::LpmTrie(data)) => Ok(data),
         _ => Err(LoadError::Object(format!("it has no table {name}"))),
     }
+}
+
+/// A table of the object as memory.
+///
+/// # Errors
+/// [`LoadError`]
+pub fn take_mapped(object: &mut Ebpf, spec: &MapSpec) -> Result<Mapped, LoadError> {
+    let map = take_map(object, spec.name)?;
+    let failed = |source| LoadError::Map {
+        name: spec.name,
+        source,
+    };
+    let elements = map.info().map_err(failed)?.max_entries();
+    let bytes = elements as usize * spec.value_size as usize;
+    Mapped::new(map.fd().as_fd(), bytes / size_of::<u64>())
+        .map_err(|error| failed(MapError::from(error)))
 }
 
 fn map<'a>(object: &'a Ebpf, name: &'static str) -> Result<&'a MapData, LoadError> {

@@ -2,28 +2,31 @@
 //!
 //! - [`load`]: the object, the maps, the program
 //! - [`links`]: what holds the program on an interface
-//! - [`tables`]: applying a plan
+//! - [`tables`]: applying a plan, to [`flat`] tables and [`tries`]
+//! - [`auto`]: what the program blocks itself
+//! - [`shape`]: sizes and switches
 //! - [`probe`]: asking the loaded program
 //! - [`events`]: sampled drops
 //! - [`scan`]: the detector's maps
 //! - [`rules`]: ports, sources and limits that the program decides about
-//! - [`near`]: where anything is listed at all
 //! - [`detach`]: taking everything off again
 //! - [`pins`]: where all of it stands on bpffs
 
+pub mod auto;
 pub mod detach;
 pub mod events;
 mod fields;
+pub mod flat;
 pub mod links;
 pub mod load;
-pub mod near;
 pub mod pins;
 pub mod probe;
 pub mod rules;
 pub mod scan;
+pub mod shape;
 mod sys;
-pub mod table;
 pub mod tables;
+pub mod tries;
 
 use std::{
     collections::BTreeMap,
@@ -31,6 +34,7 @@ use std::{
     io,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aya::{
@@ -39,7 +43,7 @@ use aya::{
     programs::Xdp as Program,
 };
 use fw_common::{
-    abi::{self, Config, Counter, LimitCount, MapSpec, Sampler},
+    abi::{self, Config, Counter, LimitCount, Sampler},
     reason::Outcome,
 };
 use nix::fcntl::Flock;
@@ -49,13 +53,12 @@ use self::{
     events::Events,
     links::{Attached, LinkError, Mode},
     load::{LoadError, Loaded, ProgramFacts},
-    near::Near,
     pins::{Pins, PinsError},
     probe::{Answer, ProbeError, Question},
     rules::{Rules, RulesError},
     scan::Scan,
-    table::Table,
-    tables::{ActionTables, Tables},
+    shape::Shape,
+    tables::Tables,
 };
 use crate::{
     detect::ports::PortSet, host::links::Link, plan::ruleset::Pushdown, policy::rule::RuleId,
@@ -70,9 +73,15 @@ pub enum OpenError {
     /// Maps or program.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// A table could not be read.
-    #[error("cannot read the tables in the kernel")]
-    Tables(#[source] io::Error),
+}
+
+/// What a map takes of the kernel's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableMemory {
+    /// Name of the map.
+    pub name: &'static str,
+    /// Bytes, as the kernel accounts them.
+    pub bytes: u64,
 }
 
 /// The XDP layer of this host.
@@ -106,10 +115,7 @@ impl Xdp {
     ///
     /// # Errors
     /// [`OpenError`]
-    pub fn open(
-        pin_dir: &Path,
-        capacities: &BTreeMap<&'static str, u32>,
-    ) -> Result<Self, OpenError> {
+    pub fn open(pin_dir: &Path, shape: &Shape) -> Result<Self, OpenError> {
         let pins = Pins::new(pin_dir);
         let claim = pins.claim()?;
         let Loaded {
@@ -118,35 +124,8 @@ impl Xdp {
             facts,
             no_frags,
             replaced,
-        } = load::load(&pins, capacities)?;
-        let near = load::take_map(&mut object, abi::NEAR.name)?;
-        let near = Near::new(&near).map_err(OpenError::Tables)?;
-        let mut table = |spec: MapSpec| -> Result<Table, LoadError> {
-            let capacity = load::capacity(&spec, capacities) as usize;
-            Ok(Table::new(
-                spec,
-                load::take_map(&mut object, spec.name)?,
-                capacity,
-            ))
-        };
-        let tables = Tables::new(
-            near,
-            table(abi::GUARD_V4)?,
-            table(abi::GUARD_V6)?,
-            ActionTables {
-                v4: table(abi::ALLOW_V4)?,
-                v6: table(abi::ALLOW_V6)?,
-                host_v4: table(abi::ALLOW_HOST_V4)?,
-                host_v6: table(abi::ALLOW_HOST_V6)?,
-            },
-            ActionTables {
-                v4: table(abi::BLOCK_V4)?,
-                v6: table(abi::BLOCK_V6)?,
-                host_v4: table(abi::BLOCK_HOST_V4)?,
-                host_v6: table(abi::BLOCK_HOST_V6)?,
-            },
-        )
-        .map_err(OpenError::Tables)?;
+        } = load::load(&pins, shape)?;
+        let tables = Tables::take(&mut object, shape)?;
         let config = load::take(&mut object, abi::CONFIG.name)?;
         let counters = load::take(&mut object, abi::COUNTERS.name)?;
         let samplers = load::take(&mut object, abi::SAMPLER.name)?;
@@ -247,7 +226,9 @@ impl Xdp {
     /// # Errors
     /// [`LoadError::Pin`]
     pub fn settle(&mut self, older: &[PathBuf]) -> Result<(), LoadError> {
-        let moved = std::mem::take(&mut self.replaced);
+        // The root comes last: as long as it stands beside, a start makes all tables anew.
+        let mut moved = std::mem::take(&mut self.replaced);
+        moved.sort_by_key(|name| *name == abi::ROOT.name);
         for name in moved.into_iter().chain(["program"]) {
             let (from, to) = (self.pins.new_map(name), self.pins.map(name));
             if from.exists() {
@@ -274,6 +255,34 @@ impl Xdp {
     /// [`ProbeError`]
     pub fn ask(&self, question: &Question) -> Result<Answer, ProbeError> {
         probe::ask(&self.program, question)
+    }
+
+    /// What deciding about a packet costs here and now, or about a frame that is no IP: the mean of
+    /// so many runs, which disturb no traffic and are counted nowhere.
+    ///
+    /// # Errors
+    /// [`ProbeError`]
+    pub fn cost(&self, question: Option<&Question>, repeat: u32) -> Result<Duration, ProbeError> {
+        probe::cost(&self.program, question, repeat)
+    }
+
+    /// What each map takes of the kernel's memory.
+    ///
+    /// # Errors
+    /// A pin cannot be opened.
+    pub fn memory(&self) -> io::Result<Vec<TableMemory>> {
+        abi::MAPS
+            .iter()
+            .map(|spec| {
+                let path = self.pins.map(spec.name);
+                let new = self.pins.new_map(spec.name);
+                let map = sys::open_pin(if new.exists() { &new } else { &path })?;
+                Ok(TableMemory {
+                    name: spec.name,
+                    bytes: sys::locked_bytes(map.as_fd())?,
+                })
+            })
+            .collect()
     }
 
     /// Makes these the rules that the program decides about. Ports that address translation sends

@@ -1,13 +1,13 @@
 //! Where our objects stand on bpffs.
 //!
 //! ```text
-//! PIN_DIR/v3/BLOCK_V4 ...    maps, named as in `fw_common::abi`
-//! PIN_DIR/v3/NAME-new        a map of another shape that is being filled to take NAME's place
-//! PIN_DIR/v3/program         the program the links run
-//! PIN_DIR/v3/link-eth0       what holds the program on the interface
-//! PIN_DIR/v3/renamed-eth0    the same, for a moment, while links change their names
+//! PIN_DIR/v4/BLOCK_V4 ...    maps, named as in `fw_common::abi`
+//! PIN_DIR/v4/NAME-new        a map of another shape that is being filled to take NAME's place
+//! PIN_DIR/v4/program         the program the links run
+//! PIN_DIR/v4/link-eth0       what holds the program on the interface
+//! PIN_DIR/v4/renamed-eth0    the same, for a moment, while links change their names
 //! ```
-//! `v3` is [`abi::VERSION`]: a controller with another ABI never reads these maps, but takes over
+//! `v4` is [`abi::VERSION`]: a controller with another ABI never reads these maps, but takes over
 //! the links, so that an upgrade leaves no gap.
 
 use std::{
@@ -76,6 +76,15 @@ impl Pins {
     /// dot (`kernel/bpf/inode.c`, `bpf_lookup`).
     pub fn new_map(&self, name: &str) -> PathBuf {
         self.directory().join(format!("{name}-new"))
+    }
+
+    /// Removes what a start has made beside the old and not put in its place.
+    pub fn remove_new(&self) {
+        let names = |path: &PathBuf| path.to_string_lossy().ends_with("-new");
+        for path in entries(&self.directory()).into_iter().filter(names) {
+            // What is gone needs no removal, and the next start tries again.
+            let _ = fs::remove_file(path);
+        }
     }
 
     /// Of the program.

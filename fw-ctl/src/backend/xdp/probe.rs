@@ -1,6 +1,9 @@
 //! Asking the loaded program: a packet through `BPF_PROG_TEST_RUN`, with a question in front.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use fw_common::{
@@ -16,6 +19,8 @@ use crate::policy::rule::RuleId;
 pub enum Protocol {
     /// A TCP SYN.
     Tcp,
+    /// A TCP segment of a connection that stands.
+    Established,
     /// A UDP datagram without data.
     Udp,
     /// An echo request of the source's family.
@@ -84,17 +89,8 @@ const XDP_DROP: u32 = 1;
 /// # Errors
 /// [`ProbeError`]
 pub fn ask(program: &Xdp, question: &Question) -> Result<Answer, ProbeError> {
-    const META: usize = size_of::<Probe>();
     let frame = frame(question);
-    let mut data = vec![0; META];
-    data[..4].copy_from_slice(&Probe::QUESTION.to_ne_bytes());
-    data.extend_from_slice(&frame);
-    // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
-    // Metadata lies in front of `data` (net/bpf/test_run.c, bpf_prog_test_run_xdp).
-    let context: Vec<u8> = [META as u32, data.len() as u32, 0, question.interface, 0, 0]
-        .into_iter()
-        .flat_map(u32::to_ne_bytes)
-        .collect();
+    let (data, context) = behind(Probe::QUESTION, &frame, question.interface);
     let mut out = vec![0; data.len()];
     let mut options = TestRunOptions::new();
     options.data_in = Some(&data);
@@ -122,6 +118,46 @@ pub fn ask(program: &Xdp, question: &Question) -> Result<Answer, ProbeError> {
         rule: (probe.rule != 0).then_some(RuleId(probe.rule)),
         length: frame.len(),
     })
+}
+
+/// The mean time that the program takes for a packet, sent again and again; without one, for a
+/// frame that is no IP. It counts and samples nothing for it.
+///
+/// # Errors
+/// [`ProbeError::Run`]
+pub fn cost(
+    program: &Xdp,
+    question: Option<&Question>,
+    repeat: u32,
+) -> Result<Duration, ProbeError> {
+    /// IEEE 802, "Local Experimental Ethertype 1".
+    const EXPERIMENT: [u8; 2] = [0x88, 0xb5];
+    let frame = match question {
+        Some(question) => frame(question),
+        None => [&[0; 12][..], &EXPERIMENT, &[0; 46]].concat(),
+    };
+    let interface = question.map_or(0, |question| question.interface);
+    let (data, context) = behind(Probe::REPEATED, &frame, interface);
+    let mut options = TestRunOptions::new();
+    options.data_in = Some(&data);
+    options.ctx_in = Some(&context);
+    options.repeat = repeat;
+    let result = program.test_run(options);
+    let result = result.map_err(|error| ProbeError::Run(Box::new(error)))?;
+    Ok(result.duration)
+}
+
+/// The frame with a question in front, and the `struct xdp_md` that says so: data, data_end,
+/// data_meta, ingress_ifindex, rx_queue_index, egress_ifindex. Metadata lies in front of `data`
+/// (net/bpf/test_run.c, bpf_prog_test_run_xdp).
+fn behind(magic: u32, frame: &[u8], interface: u32) -> (Vec<u8>, Vec<u8>) {
+    const META: usize = size_of::<Probe>();
+    let mut data = vec![0; META];
+    data[..4].copy_from_slice(&magic.to_ne_bytes());
+    data.extend_from_slice(frame);
+    let context = [META as u32, data.len() as u32, 0, interface, 0, 0];
+    let context = context.into_iter().flat_map(u32::to_ne_bytes).collect();
+    (data, context)
 }
 
 fn read_probe(bytes: &[u8]) -> Option<Probe> {
@@ -184,7 +220,7 @@ fn frame(question: &Question) -> Vec<u8> {
 fn number(question: &Question) -> u8 {
     use fw_common::parse::protocol;
     match (question.protocol, question.source) {
-        (Protocol::Tcp, _) => protocol::TCP,
+        (Protocol::Tcp | Protocol::Established, _) => protocol::TCP,
         (Protocol::Udp, _) => protocol::UDP,
         (Protocol::Icmp, IpAddr::V4(_)) => protocol::ICMP,
         (Protocol::Icmp, IpAddr::V6(_)) => protocol::ICMPV6,
@@ -195,12 +231,17 @@ fn transport(question: &Question) -> Vec<u8> {
     /// First port of the dynamic range (RFC 6335).
     const SOURCE_PORT: u16 = 49152;
     const SYN: u8 = 2;
+    const ACK: u8 = 16;
     let mut ports = SOURCE_PORT.to_be_bytes().to_vec();
     ports.extend(question.port.to_be_bytes());
     match (question.protocol, question.source) {
-        (Protocol::Tcp, _) => {
+        (Protocol::Tcp | Protocol::Established, _) => {
+            let flags = match question.protocol {
+                Protocol::Established => ACK,
+                _ => SYN,
+            };
             ports.extend([0; 8]);
-            ports.extend([5 << 4, SYN, 0xff, 0xff, 0, 0, 0, 0]);
+            ports.extend([5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
             ports
         }
         (Protocol::Udp, _) => {

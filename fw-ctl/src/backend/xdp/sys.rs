@@ -324,11 +324,22 @@ pub fn program_maps(program: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
 }
 
 /// Waits until every program that is running now has come to its end (`membarrier(2)`, which is
-/// `synchronize_rcu` in the kernel). A kernel with `nohz_full` refuses: there a packet that is on its
-/// way may miss what is taken away next.
+/// `synchronize_rcu` in the kernel). A kernel with `nohz_full` refuses: there the wait is a fixed one,
+/// far longer than a packet takes.
 pub fn wait_for_programs() {
     // SAFETY: the call takes no pointers.
-    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result != 0 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+/// What the kernel accounts for a map (`memlock` in its fdinfo).
+pub fn locked_bytes(map: BorrowedFd<'_>) -> io::Result<u64> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", map.as_raw_fd()))?;
+    let line = info.lines().find_map(|line| line.strip_prefix("memlock:"));
+    line.and_then(|bytes| bytes.trim().parse().ok())
+        .ok_or_else(|| io::Error::other("the kernel does not say what a map takes"))
 }
 
 /// # Safety

@@ -1,151 +1,122 @@
 //! All tables together: applying a plan whole or not at all.
+//!
+//! New rows, ranges and trie entries are written beside the old ones first; whatever has no room or
+//! is refused is taken back, and no packet has seen any of it. Then one store for each family makes
+//! the change true for all packets at once.
 
-use std::{collections::BTreeMap, io};
+mod changes;
+mod error;
+mod room;
 
-use fw_common::{Prefix, abi::Entry, reason::Family};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, Release},
+    },
+};
+
+use aya::Ebpf;
+use fw_common::{
+    Prefix,
+    abi::{self, Entry},
+    flat::{presence, v4::slot},
+};
 
 use super::{
-    load,
-    near::Near,
-    sys::Stopped,
-    table::{Table, Value},
+    auto::Auto,
+    flat::{
+        family::{Entered, Family},
+        grace::Grace,
+        sweep::Kind,
+        v4::{Directory, Swap},
+        v6::{Leaves, Swaps},
+    },
+    load::{self, LoadError},
+    shape::{Lookup, Shape},
+    sys::Mapped,
+    tries::Tries,
 };
 use crate::{
-    plan::{CheckedPlan, Op, Plan},
+    plan::{CheckedPlan, Plan},
     policy::entry::Action,
 };
 
-/// Why a plan was not applied. The tables are as they were.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// It does not fit.
-    #[error("table {table} is full: it holds {capacity} entries and would need {needed}")]
-    Full {
-        /// Name of the map.
-        table: &'static str,
-        /// Entries it can hold.
-        capacity: usize,
-        /// Entries it would have to hold.
-        needed: usize,
-    },
-    /// The kernel refused an operation.
-    #[error("the kernel refused to change table {table}")]
-    Refused {
-        /// Name of the map.
-        table: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The kernel refused, and then refused to take back what was done before.
-    #[error("the kernel refused to change table {table}, and to restore it")]
-    Broken {
-        /// Name of the map.
-        table: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
+pub(super) use self::changes::merged;
+use self::{
+    changes::{pieces, split, touched},
+    error::full,
+    room::{NAMES_V4, NAMES_V6},
+};
+pub use self::{error::ApplyError, room::Fill};
 
-impl ApplyError {
-    fn into_broken(self) -> Self {
-        match self {
-            Self::Refused { table, source } => Self::Broken { table, source },
-            other => other,
-        }
-    }
-}
-
-/// The four tables of one action: prefixes and hosts of each family.
-pub struct ActionTables {
-    /// IPv4 prefixes.
-    pub v4: Table,
-    /// IPv6 prefixes.
-    pub v6: Table,
-    /// IPv4 hosts.
-    pub host_v4: Table,
-    /// IPv6 hosts.
-    pub host_v6: Table,
-}
-
-impl ActionTables {
-    /// Each with its family, and whether it holds hosts.
-    fn all(&mut self) -> [(&mut Table, Family, bool); 4] {
-        let Self {
-            v4,
-            v6,
-            host_v4,
-            host_v6,
-        } = self;
-        [
-            (v4, Family::V4, false),
-            (v6, Family::V6, false),
-            (host_v4, Family::V4, true),
-            (host_v6, Family::V6, true),
-        ]
-    }
-
-    fn of_mut(&mut self, prefix: Prefix) -> &mut Table {
-        match (prefix.family(), prefix.is_host()) {
-            (Family::V6, true) => &mut self.host_v6,
-            (Family::V6, false) => &mut self.v6,
-            (_, true) => &mut self.host_v4,
-            (_, false) => &mut self.v4,
-        }
-    }
-
-    fn of(&self, prefix: Prefix) -> &Table {
-        match (prefix.family(), prefix.is_host()) {
-            (Family::V6, true) => &self.host_v6,
-            (Family::V6, false) => &self.v6,
-            (_, true) => &self.host_v4,
-            (_, false) => &self.v4,
-        }
-    }
-}
+/// Runs of slots from which on all of them are walked: cheaper than seeking each.
+const MANY_RUNS: usize = 4096;
 
 /// Every table in the kernel.
+#[derive(Debug)]
 pub struct Tables {
-    /// Where anything is listed at all.
-    near: Near,
-    /// Guarded IPv4 prefixes, hosts among them.
-    pub guard_v4: Table,
-    /// Guarded IPv6 prefixes, hosts among them.
-    pub guard_v6: Table,
-    /// What guard tables hold; they are small and asked for with each plan.
+    v4: Family<u32>,
+    v6: Family<u128>,
+    directory: Directory,
+    leaves: Leaves,
+    near: Arc<Mapped>,
+    /// The third word says whether somebody is writing.
+    root: Arc<Mapped>,
+    tries: Tries,
+    auto: Auto,
+    /// What the guard rows hold; they are few and asked for with each plan.
     guarded: BTreeMap<Prefix, u32>,
-    /// Allowed.
-    pub allow: ActionTables,
-    /// Blocked.
-    pub block: ActionTables,
+    shape: Shape,
+    /// A former daemon died while it wrote: ranges are made anew with the next change.
+    torn: bool,
+    grace: Grace,
 }
 
 impl Tables {
-    /// Tables over open maps; reads what the guard tables hold.
+    /// Takes the maps out of the object, with what stands in them.
     ///
     /// # Errors
-    /// What `bpf(2)` says.
-    pub fn new(
-        near: Near,
-        mut guard_v4: Table,
-        mut guard_v6: Table,
-        allow: ActionTables,
-        block: ActionTables,
-    ) -> io::Result<Self> {
-        let mut guarded: BTreeMap<Prefix, u32> = guard_v4.dump()?.into_iter().collect();
-        guarded.extend(guard_v6.dump::<u32>()?);
-        Ok(Self {
+    /// [`LoadError`]
+    pub fn take(object: &mut Ebpf, shape: &Shape) -> Result<Self, LoadError> {
+        let root = Arc::new(load::take_mapped(object, &abi::ROOT)?);
+        let near = Arc::new(load::take_mapped(object, &abi::NEAR)?);
+        let mut mapped = |spec| load::take_mapped(object, spec);
+        let (v4, torn_v4) = Family::new(mapped(&abi::ROWS_V4)?);
+        let (v6, torn_v6) = Family::new(mapped(&abi::ROWS_V6)?);
+        let directory = Directory::new(
+            Arc::clone(&root),
+            mapped(&abi::DIR_V4)?,
+            mapped(&abi::CHUNKS_V4)?,
+            Arc::clone(&near),
+        );
+        let (fences, leaves) = (mapped(&abi::FENCES_V6)?, mapped(&abi::LEAVES_V6)?);
+        let leaves = Leaves::new(Arc::clone(&root), fences, leaves);
+        let writing = root.words()[abi::ROOT_WRITING].load(Relaxed) != 0;
+        let mut tables = Self {
+            v4,
+            v6,
+            directory,
+            leaves,
             near,
-            guard_v4,
-            guard_v6,
-            guarded,
-            allow,
-            block,
-        })
+            tries: Tries::take(object, shape.lookup == Lookup::Tries)?,
+            auto: Auto::take(object)?,
+            guarded: BTreeMap::new(),
+            shape: shape.clone(),
+            torn: writing || torn_v4 || torn_v6,
+            grace: Grace::default(),
+            root,
+        };
+        let guarded = tables.rows(Kind::Guard);
+        tables.guarded = guarded
+            .map(|(prefix, entry)| (prefix, entry.list.into()))
+            .collect();
+        Ok(tables)
     }
 
-    /// What the guard tables hold.
+    /// What the guard rows hold.
     pub fn guarded(&self) -> &BTreeMap<Prefix, u32> {
         &self.guarded
     }
@@ -155,241 +126,274 @@ impl Tables {
     /// # Errors
     /// What `bpf(2)` says.
     pub fn get(&self, action: Action, prefix: Prefix) -> io::Result<Option<Entry>> {
-        let tables = match action {
-            Action::Allow => &self.allow,
-            Action::Block => &self.block,
-        };
-        tables.of(prefix).get(prefix)
+        if action == Action::Block
+            && let Some(entry) = self.auto.get(prefix)?
+        {
+            return Ok(Some(entry));
+        }
+        let kind = kind(action);
+        Ok(match place(prefix) {
+            Place::V4(first) => self.v4.get(&(first, prefix.length(), kind)),
+            Place::V6(first) => self.v6.get(&(first, prefix.length(), kind)),
+        })
     }
 
     /// Takes note of a block that the program has written itself.
     pub fn noticed(&mut self, prefix: Prefix) {
-        // The program has set its bits; a look at the start may have cleared them meanwhile.
-        self.near.add(prefix);
-        self.block.of_mut(prefix).noticed();
+        self.auto.noticed(prefix);
     }
 
-    /// Everything of one action, in no order.
+    /// Everything of one action, in order.
     ///
     /// # Errors
     /// What `bpf(2)` says.
-    pub fn dump(&mut self, action: Action) -> io::Result<Vec<(Prefix, Entry)>> {
-        let mut rows = Vec::new();
-        for (table, ..) in self.of(action).all() {
-            rows.append(&mut table.dump()?);
+    pub fn dump(&self, action: Action) -> io::Result<Vec<(Prefix, Entry)>> {
+        let mut rows: Vec<(Prefix, Entry)> = Vec::new();
+        if action == Action::Block {
+            // Newer than a row of the same prefix.
+            rows = self.auto.all()?;
         }
+        rows.extend(self.rows(kind(action)));
+        rows.sort_by_key(|(prefix, _)| *prefix);
+        rows.dedup_by_key(|(prefix, _)| *prefix);
         Ok(rows)
     }
 
-    /// Every table, for reports.
-    pub fn all(&self) -> [&Table; 10] {
-        let Self {
-            near: _,
-            guard_v4,
-            guard_v6,
-            guarded: _,
-            allow,
-            block,
-        } = self;
-        [
-            guard_v4,
-            guard_v6,
-            &allow.v4,
-            &allow.v6,
-            &allow.host_v4,
-            &allow.host_v6,
-            &block.v4,
-            &block.v6,
-            &block.host_v4,
-            &block.host_v6,
-        ]
+    fn rows(&self, kind: Kind) -> impl Iterator<Item = (Prefix, Entry)> {
+        let v4 = self.v4.entries().into_iter();
+        let v4 = v4.filter(move |((.., of), _)| *of == kind);
+        let v4 = v4.filter_map(|((first, length, _), entry)| {
+            Some((
+                Prefix::new(IpAddr::from(first.to_be_bytes()), length)?,
+                entry,
+            ))
+        });
+        let v6 = self.v6.entries().into_iter();
+        let v6 = v6.filter(move |((.., of), _)| *of == kind);
+        let v6 = v6.filter_map(|((first, length, _), entry)| {
+            Some((
+                Prefix::new(IpAddr::from(first.to_be_bytes()), length)?,
+                entry,
+            ))
+        });
+        v4.chain(v6)
     }
 
-    /// Applies a plan: who is protected first, who is cut later, so that no packet of a guarded or
-    /// allowed source is lost on the way.
+    /// How full everything is.
+    pub fn fill(&self) -> Vec<Fill> {
+        let mut all = room::fill(&self.shape, self.v4.used(), self.v6.used());
+        let [chunks, leaves] = [self.directory.fill(), self.leaves.fill()];
+        for (spec, [used, capacity]) in [
+            (abi::ROWS_V4, [self.v4.index().len(), self.v4.capacity()]),
+            (abi::ROWS_V6, [self.v6.index().len(), self.v6.capacity()]),
+            (abi::CHUNKS_V4, chunks),
+            (abi::LEAVES_V6, leaves),
+        ] {
+            all.push(Fill {
+                name: spec.name,
+                used,
+                capacity,
+            });
+        }
+        all
+    }
+
+    /// Applies a plan, for all packets of a family at one moment.
     ///
     /// # Errors
     /// [`ApplyError`]; all tables are as they were, unless it is [`ApplyError::Broken`].
     pub fn apply(&mut self, plan: &CheckedPlan) -> Result<(), ApplyError> {
-        self.check_room(plan.plan())?;
-        let mut done = Plan::default();
-        let result = self.run(plan.plan(), &mut done);
-        result.map_err(
-            |error| match self.run(&done.inverse(), &mut Plan::default()) {
-                Ok(()) => error,
-                Err(broken) => broken.into_broken(),
-            },
-        )
+        self.run(plan.plan())
     }
 
     /// Takes back a plan that was applied.
     ///
     /// # Errors
-    /// [`ApplyError::Broken`]
+    /// [`ApplyError`]
     pub fn revert(&mut self, plan: &CheckedPlan) -> Result<(), ApplyError> {
-        self.run(&plan.plan().inverse(), &mut Plan::default())
-            .map_err(ApplyError::into_broken)
+        self.run(&plan.plan().inverse())
     }
 
-    /// Lets the program look only where something is listed. Bits are set all the time; at the start
-    /// those go that nothing needs any more.
+    /// Lets the program look only where something is listed. Some bits are set all the time; at the
+    /// start those go that nothing needs any more.
     ///
     /// # Errors
     /// What `bpf(2)` says.
     pub fn tidy_near(&mut self) -> io::Result<()> {
-        let mut listed: Vec<Prefix> = self.guarded.keys().copied().collect();
-        for action in Action::ALL {
-            listed.extend(self.dump(action)?.into_iter().map(|(prefix, _)| prefix));
+        self.auto.tidy()?;
+        let mut needed = vec![0; presence::WORDS_V6 as usize];
+        for ((first, length, _), _) in self.v6.index().iter() {
+            for (word, bit) in presence::places_v6((first >> 96) as u32, length) {
+                needed[word as usize] |= bit;
+            }
         }
-        self.near.retain(listed.into_iter());
+        let words = &self.near.words()[presence::WORDS_V4 as usize..];
+        for (word, bits) in words.iter().zip(needed) {
+            if word.load(Relaxed) != bits {
+                word.store(bits, Release);
+            }
+        }
         Ok(())
     }
 
-    /// Notes in `done` what was done.
-    fn run(&mut self, plan: &Plan, done: &mut Plan) -> Result<(), ApplyError> {
-        self.announce(plan);
-        let (protect, expose) = split(&plan.guard);
-        let (lift, lower) = split(&plan.allow);
-        let (cut, free) = split(&plan.block);
-        self.write_guard(&protect, &mut done.guard)?;
-        self.write(Action::Allow, &lift, &mut done.allow)?;
-        self.write(Action::Block, &free, &mut done.block)?;
-        self.write(Action::Block, &cut, &mut done.block)?;
-        self.write(Action::Allow, &lower, &mut done.allow)?;
-        self.write_guard(&expose, &mut done.guard)
-    }
-
-    /// Before anything is written: where the program shall look for it.
-    fn announce(&self, plan: &Plan) {
-        let guard = plan.guard.iter().filter(|op| op.after.is_some());
-        let entries = plan.allow.iter().chain(&plan.block);
-        let entries = entries.filter(|op| op.after.is_some());
-        let prefixes = guard.map(|op| op.prefix).chain(entries.map(|op| op.prefix));
-        prefixes.for_each(|prefix| self.near.add(prefix));
-    }
-
-    fn write_guard(&mut self, ops: &[Op<u32>], done: &mut Vec<Op<u32>>) -> Result<(), ApplyError> {
-        let (v4, v6): (Vec<_>, Vec<_>) = ops
-            .iter()
-            .copied()
-            .partition(|op| op.prefix.family() == Family::V4);
-        let first = done.len();
-        let result =
-            write(&mut self.guard_v4, v4, done).and_then(|()| write(&mut self.guard_v6, v6, done));
-        for op in &done[first..] {
+    fn run(&mut self, plan: &Plan) -> Result<(), ApplyError> {
+        self.set_writing(true);
+        let result = match self.write(plan) {
+            Err(ApplyError::Full { table, .. }) if is_map(table) => self.write_in_turns(plan),
+            result => result,
+        };
+        self.set_writing(false);
+        result?;
+        for op in &plan.guard {
             match op.after {
                 Some(source) => self.guarded.insert(op.prefix, source),
                 None => self.guarded.remove(&op.prefix),
             };
         }
-        result
+        Ok(())
     }
 
-    fn write(
-        &mut self,
-        action: Action,
-        ops: &[Op<Entry>],
-        done: &mut Vec<Op<Entry>>,
-    ) -> Result<(), ApplyError> {
-        for (table, family, hosts) in self.of(action).all() {
-            let part: Vec<_> = ops
-                .iter()
-                .copied()
-                .filter(|op| op.prefix.family() == family && op.prefix.is_host() == hosts)
-                .collect();
-            write(table, part, done)?;
+    /// Piece by piece, what leaves first: for what comes to have its room. So packets meet policies
+    /// between the old one and the new one, which drop nobody that both let pass.
+    fn write_in_turns(&mut self, plan: &Plan) -> Result<(), ApplyError> {
+        let pieces = pieces(plan);
+        for (number, piece) in pieces.iter().enumerate() {
+            if let Err(error) = self.write(piece) {
+                for done in pieces[..number].iter().rev() {
+                    self.write(&done.inverse())?;
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    fn of(&mut self, action: Action) -> &mut ActionTables {
-        match action {
-            Action::Allow => &mut self.allow,
-            Action::Block => &mut self.block,
-        }
+    fn set_writing(&self, writing: bool) {
+        self.root.words()[abi::ROOT_WRITING].store(u64::from(writing), Release);
     }
 
-    fn check_room(&mut self, plan: &Plan) -> Result<(), ApplyError> {
-        for (action, ops) in [(Action::Allow, &plan.allow), (Action::Block, &plan.block)] {
-            for (table, family, hosts) in self.of(action).all() {
-                room(table, ops, |prefix| {
-                    prefix.family() == family && prefix.is_host() == hosts
-                })?;
+    fn write(&mut self, plan: &Plan) -> Result<(), ApplyError> {
+        let (v4, v6) = split(plan, &self.v4, &self.v6);
+        room::check(&NAMES_V4, &v4, &self.v4, &self.shape, self.shape.ipv4)?;
+        room::check(&NAMES_V6, &v6, &self.v6, &self.shape, self.shape.ipv6)?;
+        let v4 = self.v4.enter(v4, &self.grace);
+        let v4 = v4.map_err(|needed| full(&abi::ROWS_V4, self.v4.capacity(), needed))?;
+        let v6 = match self.v6.enter(v6, &self.grace) {
+            Ok(v6) => v6,
+            Err(needed) => {
+                self.v4.leave(v4);
+                return Err(full(&abi::ROWS_V6, self.v6.capacity(), needed));
+            }
+        };
+        match self.build(&v4, &v6) {
+            Ok((swaps_v4, swaps_v6)) => {
+                self.publish(plan, (v4, swaps_v4), (v6, swaps_v6));
+                Ok(())
+            }
+            Err(error) => {
+                self.v4.leave(v4);
+                self.v6.leave(v6);
+                Err(error)
             }
         }
-        room(&self.guard_v4, &plan.guard, |prefix| {
-            prefix.family() == Family::V4
+    }
+
+    /// Writes ranges and tries, which no packet sees yet.
+    fn build(
+        &mut self,
+        v4: &Entered<u32>,
+        v6: &Entered<u128>,
+    ) -> Result<(Vec<Swap>, Swaps), ApplyError> {
+        let mut runs = touched(v4, slot);
+        if self.torn {
+            runs.extend(self.directory.runs());
+            runs = merged(runs);
+        }
+        if runs.len() > MANY_RUNS {
+            runs = vec![(0, slot(u32::MAX))];
+        }
+        let grows = !v4.added.is_empty();
+        let swaps_v4 = self
+            .directory
+            .build(self.v4.index(), &runs, grows, &self.grace);
+        let swaps_v4 = swaps_v4.map_err(|_| {
+            let [_, capacity] = self.directory.fill();
+            full(&abi::CHUNKS_V4, capacity, capacity + 1)
         })?;
-        room(&self.guard_v6, &plan.guard, |prefix| {
-            prefix.family() == Family::V6
-        })
+        let mut spans = touched(v6, |address| address);
+        if self.torn {
+            spans = vec![(0, u128::MAX)];
+        }
+        let grows = !v6.added.is_empty();
+        let swaps_v6 = self
+            .leaves
+            .build(self.v6.index(), &spans, grows, &self.grace);
+        let swaps_v6 = match swaps_v6 {
+            Ok(swaps) => swaps,
+            Err(_) => {
+                self.directory.discard(&swaps_v4);
+                let [_, capacity] = self.leaves.fill();
+                return Err(full(&abi::LEAVES_V6, capacity, capacity + 1));
+            }
+        };
+        self.tries.write(v4, v6).map_err(|refused| {
+            self.directory.discard(&swaps_v4);
+            self.leaves.discard(&swaps_v6);
+            let (table, source) = (refused.table, refused.source);
+            match refused.broken {
+                false => ApplyError::Refused { table, source },
+                true => ApplyError::Broken { table, source },
+            }
+        })?;
+        Ok((swaps_v4, swaps_v6))
+    }
+
+    /// Makes it true. Nothing of this can fail.
+    fn publish(
+        &mut self,
+        plan: &Plan,
+        (v4, swaps_v4): (Entered<u32>, Vec<Swap>),
+        (v6, swaps_v6): (Entered<u128>, Swaps),
+    ) {
+        for ((first, length, _), _) in &v6.added {
+            for (word, bit) in presence::places_v6((first >> 96) as u32, *length) {
+                let word = &self.near.words()[(presence::WORDS_V4 + word) as usize];
+                word.fetch_or(bit, Release);
+            }
+        }
+        self.v4.rewrite(&v4);
+        self.v6.rewrite(&v6);
+        self.directory.publish(&swaps_v4, &mut self.grace);
+        self.leaves.publish(swaps_v6, &mut self.grace);
+        // What the program has written itself is a row now, or is to go.
+        plan.block.iter().for_each(|op| self.auto.remove(op.prefix));
+        self.v4.settle(v4, &mut self.grace);
+        self.v6.settle(v6, &mut self.grace);
+        self.torn = false;
     }
 }
 
-/// Whether what the operations add to this table finds room in it. The scan detector has a share
-/// of its own, and so never takes an operator's.
-fn room<V: Value>(
-    table: &Table,
-    ops: &[Op<V>],
-    in_table: impl Fn(Prefix) -> bool,
-) -> Result<(), ApplyError> {
-    let ops: Vec<_> = ops.iter().filter(|op| in_table(op.prefix)).collect();
-    let operators = table.used() - table.auto();
-    share(
-        table,
-        &ops,
-        |value| !value.is_auto(),
-        operators,
-        table.capacity(),
-    )?;
-    share(table, &ops, V::is_auto, table.auto(), load::AUTO_ROOM)
+/// Whether a table is a map, and not somebody's share of it.
+fn is_map(table: &str) -> bool {
+    abi::MAPS.iter().any(|spec| spec.name == table)
 }
 
-fn share<V>(
-    table: &Table,
-    ops: &[&Op<V>],
-    ours: impl Fn(&V) -> bool,
-    used: usize,
-    capacity: usize,
-) -> Result<(), ApplyError> {
-    let is = |value: &Option<V>| isize::from(value.as_ref().is_some_and(&ours));
-    let grows: isize = ops.iter().map(|op| is(&op.after) - is(&op.before)).sum();
-    let needed = used.saturating_add_signed(grows);
-    if grows > 0 && needed > capacity {
-        return Err(ApplyError::Full {
-            table: table.name(),
-            capacity,
-            needed,
-        });
+fn kind(action: Action) -> Kind {
+    match action {
+        Action::Allow => Kind::Allow,
+        Action::Block => Kind::Block,
     }
-    Ok(())
 }
 
-/// What is written, and what is taken away.
-fn split<V: Copy>(ops: &[Op<V>]) -> (Vec<Op<V>>, Vec<Op<V>>) {
-    ops.iter().copied().partition(|op| op.after.is_some())
+/// The first address of a prefix.
+enum Place {
+    V4(u32),
+    V6(u128),
 }
 
-/// Writes or takes away; every operation is of the same kind. Notes what was done.
-fn write<V: Value>(
-    table: &mut Table,
-    ops: Vec<Op<V>>,
-    done: &mut Vec<Op<V>>,
-) -> Result<(), ApplyError> {
-    let rows: Vec<_> = ops
-        .iter()
-        .filter_map(|op| Some((op.prefix, op.after?)))
-        .collect();
-    let (finished, error) = match table.write(&ops, &rows) {
-        Ok(()) => (ops.len(), None),
-        Err(Stopped { done, error }) => (done, Some(error)),
-    };
-    done.extend(&ops[..finished]);
-    match error {
-        None => Ok(()),
-        Some(source) => Err(ApplyError::Refused {
-            table: table.name(),
-            source,
-        }),
+fn place(prefix: Prefix) -> Place {
+    match prefix.address() {
+        IpAddr::V4(address) => Place::V4(address.to_bits()),
+        IpAddr::V6(address) => Place::V6(address.to_bits()),
     }
 }
