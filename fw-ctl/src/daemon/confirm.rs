@@ -13,7 +13,7 @@ use crate::{
     api::wire::{self, Applied, Code, Pending},
     host::clock,
     policy::{
-        entry::Action,
+        entry::{Action, Entry},
         time::{BootSecs, WallSecs},
     },
     store::{Checkpoint, Due},
@@ -152,7 +152,7 @@ impl Owner {
         for edit in &mut weighed.draft.edits {
             let since = created.get(&(edit.action, edit.place.prefix));
             if let (Some(after), Some(since)) = (&mut edit.after, since) {
-                after.created = *since;
+                *after = Entry::new(after.comment.clone(), *since, after.deadline());
             }
         }
         // Who is guarded since then is not blocked again.

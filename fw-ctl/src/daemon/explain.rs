@@ -102,7 +102,7 @@ impl Owner {
         }
         let ruleset = self.ruleset();
         let protocol = match question.protocol {
-            probe::Protocol::Tcp => Protocol::Tcp,
+            probe::Protocol::Tcp | probe::Protocol::Established => Protocol::Tcp,
             probe::Protocol::Udp => Protocol::Udp,
             probe::Protocol::Icmp => Protocol::Icmp,
         };
@@ -203,7 +203,7 @@ impl Owner {
     }
 
     /// Where such a packet would go: an address of this host.
-    fn own_address(&self, source: IpAddr) -> IpAddr {
+    pub(super) fn own_address(&self, source: IpAddr) -> IpAddr {
         let own = self.policy.guard.of(GuardSource::OwnAddress);
         own.map(|prefix| prefix.address())
             .find(|own| own.is_ipv4() == source.is_ipv4() && !own.is_loopback())
@@ -250,7 +250,7 @@ impl Owner {
                 .table(action)
                 .covering(decider.prefix)
                 .find(|(place, entry)| {
-                    let deadline = entry.deadline.map_or(abi::NEVER, |deadline| deadline.0);
+                    let deadline = entry.deadline().map_or(abi::NEVER, |deadline| deadline.0);
                     place.list.0 == decider.list && deadline == decider.deadline
                 })?;
         let counters = self.xdp.tables.get(action, place.prefix).ok().flatten();
@@ -268,7 +268,7 @@ fn unspecified(address: IpAddr) -> IpAddr {
 
 fn protocol_name(protocol: probe::Protocol) -> &'static str {
     match protocol {
-        probe::Protocol::Tcp => "tcp",
+        probe::Protocol::Tcp | probe::Protocol::Established => "tcp",
         probe::Protocol::Udp => "udp",
         probe::Protocol::Icmp => "icmp",
     }

@@ -28,7 +28,11 @@ impl Owner {
                 changed.unchanged += 1;
             } else {
                 changed.added += 1;
-                let idle = self.policy.table(Action::Block).below(prefix).count();
+                let blocks = self.policy.table(Action::Block);
+                let idle = blocks.within(prefix.address()..=prefix.last());
+                let idle = idle
+                    .filter(|(place, _)| prefix.covers(&place.prefix))
+                    .count();
                 if idle > 0 {
                     let text =
                         format!("{idle} blocks have no effect any more: {prefix} is guarded");

@@ -5,6 +5,7 @@
 //! - [`edit`], [`guard`], [`rules`], [`whole`], [`confirm`], [`diff`], [`report`], [`explain`], [`interfaces`],
 //!   [`reload`]: what the owner is asked to do
 //! - [`mirror`]: the same policy in netfilter
+//! - [`bench`]: what a packet costs in the loaded program
 //! - [`beat`]: what time alone changes
 //! - [`sentinel`]: the process that rolls back where the daemon cannot
 //! - [`handle`]: how other tasks ask
@@ -13,6 +14,7 @@
 //! - [`security_log`]: what it saw, one line an event
 
 pub mod beat;
+pub mod bench;
 pub mod confirm;
 pub mod diff;
 pub mod edit;
@@ -84,7 +86,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// After so long without work, what a large change was made of is gone.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_millis(200);
 
 /// How long the last answers may take when the daemon ends.
 const GRACE: Duration = Duration::from_millis(500);

@@ -1,11 +1,18 @@
 //! The owner of the policy: every change goes through [`Owner::commit`], in the order store,
 //! kernel, and back out of both when one refuses.
+//!
+//! - [`entries`]: what a change of entries comes to
+//! - [`keep`]: in both, or in neither
+
+mod entries;
+mod keep;
 
 use std::{collections::BTreeMap, io, time::Duration};
 
 use fw_common::{Prefix, abi};
 use tokio::{sync::broadcast, time::Instant};
 
+use self::keep::{Order, Refused};
 use super::{
     Options,
     beat::Beat,
@@ -34,7 +41,8 @@ use crate::{
     store::{self, Due, Store, StoreError},
 };
 
-/// Edits from which on a change leaves memory behind that is worth giving back.
+/// Edits from which on a change leaves memory behind that is worth giving back, and takes so long
+/// that the kernel does not wait for the store.
 const LARGE: usize = 10_000;
 
 /// How soon a failed removal of what has ended is tried again.
@@ -146,8 +154,8 @@ impl Owner {
             .unsaved()
             .map(|(source, record)| (source, record.cloned()))
             .collect();
-        self.keep(&checked, now, by, &summary(draft), |change| {
-            change.write(draft, now)?;
+        self.keep(&checked, now, by, &summary(draft), |change, policy| {
+            change.write(draft, policy, now)?;
             let offenders = offenders.iter();
             change.write_offenders(
                 offenders.map(|(source, record)| (*source, record.as_ref())),
@@ -159,51 +167,33 @@ impl Owner {
         Ok(())
     }
 
-    /// What a draft that is true in the policy changes in the kernel's tables and in the mirror.
-    pub(super) fn plan_entries(
-        &self,
-        draft: &Draft,
-        now: Now,
-    ) -> Result<(Plan, MirrorPlan), Failure> {
-        let (mut plan, mut mirror) = (Plan::default(), MirrorPlan::default());
-        for action in Action::ALL {
-            let mut rows = Vec::new();
-            for (prefix, effective) in self.policy.touched(draft, action) {
-                let observed = self.xdp.tables.get(action, prefix).map_err(unreadable)?;
-                if !is_renewed(draft, prefix, observed.as_ref(), now) {
-                    rows.push((prefix, effective, observed));
-                }
-            }
-            if self.mirror.is_on() {
-                // Also where the program has written the same already.
-                let mirrored = rows
-                    .iter()
-                    .map(|(prefix, effective, _)| (*prefix, *effective));
-                mirror = mirror.and(MirrorPlan::of(action, mirrored));
-            }
-            *plan.of(action) = plan::diff(rows);
-        }
-        Ok((plan, mirror))
-    }
-
-    /// Writes to the store and to the kernel, or to neither.
+    /// Writes to the store and to the kernel, or to neither. The policy is as it shall be already.
     pub(super) fn keep(
         &mut self,
         plan: &CheckedPlan,
         now: Now,
         by: &str,
         detail: &str,
-        write: impl FnOnce(&store::Change<'_>) -> Result<(), StoreError>,
+        write: impl FnOnce(&store::Change<'_>, &Policy) -> Result<(), StoreError> + Send,
     ) -> Result<(), Failure> {
-        let change = self.store.begin()?;
-        write(&change)?;
-        change.record(now, by, detail)?;
-        self.xdp.tables.apply(plan)?;
-        // Killed between these two lines, the next start makes the kernel equal to the store
-        // again: the old policy, whole.
-        if let Err(error) = change.commit() {
-            self.xdp.tables.revert(plan)?;
-            return Err(error.into());
+        let order = match plan.plan().len() > LARGE {
+            true => Order::Together,
+            false => Order::StoreFirst,
+        };
+        let (store, policy, tables) = (&mut self.store, &self.policy, &mut self.xdp.tables);
+        let write = |change: &store::Change<'_>| {
+            write(change, policy)?;
+            change.record(now, by, detail)
+        };
+        match keep::in_both(store, write, || tables.apply(plan), order) {
+            Ok(()) => {}
+            Err(Refused::Kernel(error)) => return Err(error.into()),
+            Err(Refused::Store { error, is_applied }) => {
+                if is_applied {
+                    tables.revert(plan)?;
+                }
+                return Err(error.into());
+            }
         }
         self.tell(now, by, detail);
         Ok(())
@@ -234,7 +224,7 @@ impl Owner {
         let checked = self.plan_guard()?;
         let added: Vec<Prefix> = self.policy.guard.of(GuardSource::Added).collect();
         let detail = format!("guard: {} added prefixes", added.len());
-        self.keep(&checked, now, by, &detail, |change| {
+        self.keep(&checked, now, by, &detail, |change, _| {
             change.write_guard(&added)
         })?;
         self.mirror_change(MirrorPlan::of_guard(&checked.plan().guard));
@@ -328,21 +318,6 @@ impl Owner {
             .set_config(config)
             .map_err(|error| unreadable(io::Error::other(error)))
     }
-}
-
-/// Whether the draft removes an automatic block that has ended, but the program has written it anew
-/// meanwhile: the report is on its way.
-fn is_renewed(draft: &Draft, prefix: Prefix, observed: Option<&abi::Entry>, now: Now) -> bool {
-    let alive = |row: &abi::Entry| row.list == ListId::AUTO.0 && row.deadline > now.boot_secs().0;
-    let has_ended = |edit: &Edit| {
-        let before = edit.before.as_ref().and_then(|entry| entry.deadline);
-        edit.after.is_none() && before.is_some_and(|deadline| deadline <= now.boot_secs())
-    };
-    observed.is_some_and(alive)
-        && draft.edits.iter().any(|edit| {
-            let place = edit.place;
-            place.prefix == prefix && place.list == ListId::AUTO && has_ended(edit)
-        })
 }
 
 /// A wall time on the wire; times beyond what RFC 3339 can write are the last it can.

@@ -142,7 +142,7 @@ impl Owner {
         let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
         let saved = self.store.due()?.is_some();
         let (rules, base) = (self.policy.rules.clone(), self.base);
-        let kept = self.keep(&checked, now, by, detail, |change| {
+        let kept = self.keep(&checked, now, by, detail, |change, policy| {
             match save {
                 Save::Leave => {}
                 Save::Before(due) => {
@@ -153,13 +153,13 @@ impl Owner {
                     change.write_rolled_back(None)?;
                 }
                 Save::Due(due) => change.write_due(due)?,
-                Save::Restore => return change.restore(),
+                Save::Restore => return change.restore(policy, now),
                 Save::RolledBack => {
                     change.write_rolled_back(Some(now.wall))?;
-                    return change.restore();
+                    return change.restore(policy, now);
                 }
             }
-            change.write(draft, now)?;
+            change.write(draft, policy, now)?;
             if let Some(guard) = guard {
                 change.write_guard(guard)?;
             }

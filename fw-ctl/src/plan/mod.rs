@@ -10,7 +10,10 @@ pub mod classes;
 pub mod mirror;
 pub mod ruleset;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+};
 
 use fw_common::{Prefix, abi};
 
@@ -150,32 +153,39 @@ pub struct LockOut {
     pub because: GuardSource,
 }
 
-/// Compares what should be with what is, row by row. Counters of an entry that stays are kept.
+/// Compares what should be with what is, row by row.
 pub fn diff(
     rows: impl IntoIterator<Item = (Prefix, Option<Effective>, Option<abi::Entry>)>,
 ) -> Vec<Op<abi::Entry>> {
-    rows.into_iter()
-        .filter_map(|(prefix, desired, before)| {
-            let after = desired.map(|desired| {
-                let (packets, bytes) = before.map_or((0, 0), |entry| (entry.packets, entry.bytes));
-                let deadline = desired.deadline.map_or(abi::NEVER, |deadline| deadline.0);
-                abi::Entry {
-                    flags: match desired.observed {
-                        true => abi::Entry::OBSERVED,
-                        false => 0,
-                    },
-                    packets,
-                    bytes,
-                    ..abi::Entry::new(prefix, desired.list.0, deadline)
-                }
-            });
-            (after != before).then_some(Op {
-                prefix,
-                before,
-                after,
-            })
-        })
+    let rows = rows.into_iter();
+    rows.filter_map(|(prefix, desired, before)| op(prefix, desired, before))
         .collect()
+}
+
+/// What makes a row what it should be, if it is not. Counters of an entry that stays are kept.
+pub fn op(
+    prefix: Prefix,
+    desired: Option<Effective>,
+    before: Option<abi::Entry>,
+) -> Option<Op<abi::Entry>> {
+    let after = desired.map(|desired| {
+        let (packets, bytes) = before.map_or((0, 0), |entry| (entry.packets, entry.bytes));
+        let deadline = desired.deadline.map_or(abi::NEVER, |deadline| deadline.0);
+        abi::Entry {
+            flags: match desired.observed {
+                true => abi::Entry::OBSERVED,
+                false => 0,
+            },
+            packets,
+            bytes,
+            ..abi::Entry::new(prefix, desired.list.0, deadline)
+        }
+    });
+    (after != before).then_some(Op {
+        prefix,
+        before,
+        after,
+    })
 }
 
 /// Compares the guard with what the guard tables hold.
@@ -196,20 +206,24 @@ pub fn diff_guard(guard: &Guard, observed: &BTreeMap<Prefix, u32>) -> Vec<Op<u32
         .collect()
 }
 
-/// Pairs all that should be with all that is.
+/// Pairs all that should be, in order, with all that is, in any.
 pub fn join(
     desired: Vec<(Prefix, Effective)>,
-    observed: Vec<(Prefix, abi::Entry)>,
+    mut observed: Vec<(Prefix, abi::Entry)>,
 ) -> impl Iterator<Item = (Prefix, Option<Effective>, Option<abi::Entry>)> {
-    let mut rows: BTreeMap<Prefix, (Option<Effective>, Option<abi::Entry>)> = desired
-        .into_iter()
-        .map(|(prefix, effective)| (prefix, (Some(effective), None)))
-        .collect();
-    for (prefix, entry) in observed {
-        rows.entry(prefix).or_default().1 = Some(entry);
-    }
-    rows.into_iter()
-        .map(|(prefix, (desired, observed))| (prefix, desired, observed))
+    observed.sort_unstable_by_key(|(prefix, _)| *prefix);
+    let mut desired = desired.into_iter().peekable();
+    let mut observed = observed.into_iter().peekable();
+    iter::from_fn(move || {
+        let (wanted, held) = (desired.peek(), observed.peek());
+        let prefix = match (wanted.map(|row| row.0), held.map(|row| row.0)) {
+            (Some(wanted), Some(held)) => wanted.min(held),
+            (wanted, held) => wanted.or(held)?,
+        };
+        let wanted = desired.next_if(|row| row.0 == prefix).map(|row| row.1);
+        let held = observed.next_if(|row| row.0 == prefix).map(|row| row.1);
+        Some((prefix, wanted, held))
+    })
 }
 
 #[cfg(test)]

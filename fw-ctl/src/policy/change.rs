@@ -1,8 +1,12 @@
 //! Judging changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod judge;
+
+use std::collections::BTreeSet;
 
 use fw_common::Prefix;
+
+use self::judge::Judge;
 
 use super::{
     Policy,
@@ -136,7 +140,7 @@ impl Policy {
                 strict,
             } => {
                 let how = if strict { How::Strict } else { How::Extend };
-                self.put(action, list, items, how, now)
+                self.put(action, &list, &items, &in_order(&items), how, now)
             }
             Change::Replace {
                 action,
@@ -152,88 +156,55 @@ impl Policy {
     fn put(
         &self,
         action: Action,
-        list: ListName,
-        items: Vec<Item>,
+        list: &ListName,
+        items: &[Item],
+        order: &[usize],
         how: How,
         now: Now,
     ) -> Result<Draft, Refusal> {
-        let (id, new_list) = self.list_or_new(&list)?;
+        let (id, new_list) = self.list_or_new(list)?;
         let mut draft = Draft {
             new_list,
             ..Draft::default()
         };
-        // By place, so that a prefix named twice is one edit that sees the first mention.
-        let mut edits: BTreeMap<Place, Edit> = BTreeMap::new();
-        for (index, item) in items.into_iter().enumerate() {
-            let place = Place {
-                prefix: item.prefix,
-                list: id,
-            };
-            let stored = self.table(action).get(place);
-            let refuse_known = how == How::Strict && stored.is_some();
-            if let Err(refusal) = self.judge_item(action, &list, &item, refuse_known) {
-                draft.refused.push((index, item.prefix, refusal));
+        let mut judge = Judge::new(self, action, list, how);
+        let mut stored = self.table(action).cursor();
+        for &index in order {
+            let item = &items[index];
+            let prefix = item.prefix;
+            let place = Place { prefix, list: id };
+            let before = stored.get(place);
+            if let Err(refusal) = judge.item(prefix, before.is_some()) {
+                draft.refused.push((index, prefix, refusal));
                 continue;
             }
-            let current = edits
-                .get(&place)
-                .and_then(|edit| edit.after.as_ref())
-                .or(stored);
-            let after = how.entry(current, &item, now);
+            // A prefix named twice is one edit that sees the first mention.
+            let mut earlier = draft.edits.last_mut().filter(|edit| edit.place == place);
+            let current = earlier.as_ref().and_then(|edit| edit.after.as_ref());
+            let current = current.or(before);
+            let after = how.entry(current, item, now);
             if current == Some(&after) {
                 draft.unchanged += 1;
-                if item.deadline.is_some() && item.deadline != after.deadline {
-                    let text = format!(
-                        "{} stays {}ed for longer: the later end wins, remove it first to shorten it",
-                        item.prefix,
-                        action.name()
-                    );
-                    warn(&mut draft.warnings, text);
-                }
+                judge.warn_of_longer(index, item, &after);
                 continue;
             }
-            self.warn_of_allow(action, item.prefix, &mut draft.warnings);
-            let edit = Edit {
-                action,
-                place,
-                before: stored.cloned(),
-                after: Some(after),
-            };
-            edits.insert(place, edit);
+            judge.warn_of_allow(index, prefix);
+            match &mut earlier {
+                Some(edit) => edit.after = Some(after),
+                None => draft.edits.push(Edit {
+                    action,
+                    place,
+                    before: before.cloned(),
+                    after: Some(after),
+                }),
+            }
         }
-        draft.edits = edits.into_values().collect();
+        draft.warnings = judge.warnings.into_values().collect();
+        draft.refused.sort_by_key(|(index, ..)| *index);
         if draft.edits.is_empty() {
             draft.new_list = None;
         }
         Ok(draft)
-    }
-
-    fn judge_item(
-        &self,
-        action: Action,
-        list: &ListName,
-        item: &Item,
-        refuse_known: bool,
-    ) -> Result<(), Refusal> {
-        // The detector blocks a source that a guarded address lies in, like the /64 of this link:
-        // the guard is asked first.
-        if action == Action::Block
-            && *list != ListName::auto()
-            && let Some((guarded, because)) = self.guard.conflict(item.prefix)
-        {
-            return Err(Refusal::Guarded {
-                prefix: item.prefix,
-                guarded,
-                because,
-            });
-        }
-        if refuse_known {
-            return Err(Refusal::Exists {
-                prefix: item.prefix,
-                list: list.clone(),
-            });
-        }
-        Ok(())
     }
 
     fn replace(
@@ -243,17 +214,19 @@ impl Policy {
         items: Vec<Item>,
         now: Now,
     ) -> Result<Draft, Refusal> {
-        let named: BTreeSet<Prefix> = items.iter().map(|item| item.prefix).collect();
-        let mut draft = self.put(action, list.clone(), items, How::Exact, now)?;
+        let order = in_order(&items);
+        let mut draft = self.put(action, &list, &items, &order, How::Exact, now)?;
         let Some(id) = self.list_id(&list) else {
             return Ok(draft);
         };
-        draft.edits.extend(
-            self.table(action)
-                .iter()
-                .filter(|(place, _)| place.list == id && !named.contains(&place.prefix))
-                .map(|(place, entry)| removal(action, place, entry)),
-        );
+        let mut named = order.iter().map(|index| items[*index].prefix).peekable();
+        let held = self.table(action).of_list(id);
+        let gone = held.filter(|(place, _)| {
+            while named.next_if(|named| *named < place.prefix).is_some() {}
+            named.peek() != Some(&place.prefix)
+        });
+        let gone = gone.map(|(place, entry)| removal(action, place, entry));
+        draft.edits.extend(gone);
         Ok(draft)
     }
 
@@ -297,8 +270,7 @@ impl Policy {
             .into_iter()
             .flat_map(|action| {
                 self.table(action)
-                    .iter()
-                    .filter(move |(place, _)| place.list == id)
+                    .of_list(id)
                     .map(move |(place, entry)| removal(action, place, entry))
             })
             .collect();
@@ -316,21 +288,6 @@ impl Policy {
         let id = ListId(last.checked_add(1).ok_or(Refusal::TooManyLists)?);
         Ok((id, Some((name.clone(), id))))
     }
-
-    fn warn_of_allow(&self, action: Action, prefix: Prefix, warnings: &mut Vec<String>) {
-        if action == Action::Block
-            && let Some((place, _)) = self.table(Action::Allow).covering(prefix).next()
-        {
-            warn(
-                warnings,
-                format!(
-                    "{prefix} stays allowed by {} (list {}): an allow beats every block",
-                    place.prefix,
-                    self.list_name(place.list).map_or("?", ListName::as_str),
-                ),
-            );
-        }
-    }
 }
 
 /// What an item does to an entry that is there.
@@ -346,25 +303,24 @@ enum How {
 
 impl How {
     fn entry(self, current: Option<&Entry>, item: &Item, now: Now) -> Entry {
-        let asked = Entry {
-            comment: item.comment.clone(),
-            created: current.map_or(now.wall, |current| current.created),
-            deadline: item.deadline,
-        };
+        let created = current.map_or(now.wall, Entry::created);
         let Some(current) = current.filter(|_| self == Self::Extend) else {
-            return asked;
+            return Entry::new(item.comment.clone(), created, item.deadline);
         };
-        let comment = if item.comment.as_str().is_empty() {
-            current.comment.clone()
-        } else {
-            asked.comment
+        let comment = match item.comment.as_str().is_empty() {
+            true => current.comment.clone(),
+            false => item.comment.clone(),
         };
-        Entry {
-            comment,
-            deadline: current.deadline.zip(asked.deadline).map(|(a, b)| a.max(b)),
-            created: asked.created,
-        }
+        let later = current.deadline().zip(item.deadline).map(|(a, b)| a.max(b));
+        Entry::new(comment, created, later)
     }
+}
+
+/// The positions of items in the order of their prefixes; first mentions come first.
+fn in_order(items: &[Item]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|index| items[*index].prefix);
+    order
 }
 
 fn removal(action: Action, place: Place, entry: &Entry) -> Edit {

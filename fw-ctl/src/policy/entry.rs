@@ -1,6 +1,6 @@
 //! Entries, and the lists that own them.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, num::NonZeroU32, str::FromStr, sync::Arc};
 
 use fw_common::{Prefix, abi};
 
@@ -111,8 +111,9 @@ impl fmt::Display for ListName {
 }
 
 /// What an operator noted about an entry: at most 255 bytes of printable text, one line.
+/// One word, as most entries have none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Comment(Option<Arc<str>>);
+pub struct Comment(Option<Arc<Box<str>>>);
 
 /// A text that is no comment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +132,7 @@ impl Comment {
 
     /// The text; empty without a comment.
     pub fn as_str(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_deref().map_or("", |text| text)
     }
 }
 
@@ -150,19 +151,41 @@ impl FromStr for Comment {
         if let Some((position, c)) = text.chars().enumerate().find(|(_, c)| forges(*c)) {
             return Err(CommentError::Control(position + 1, c));
         }
-        Ok(Self((!text.is_empty()).then(|| text.into())))
+        Ok(Self((!text.is_empty()).then(|| Arc::new(text.into()))))
     }
 }
 
-/// What a list says of a prefix.
+/// What a list says of a prefix. Two words, as there may be a million.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The operator's or the importer's note.
     pub comment: Comment,
+    /// Seconds since 1970, up to the year 2106; never 0, so that no entry takes no room of its own.
+    created: NonZeroU32,
+    /// A second of boot time, or [`abi::NEVER`].
+    deadline: u32,
+}
+
+impl Entry {
+    /// What was first added at `created` and ends at `deadline`; `None` for never.
+    pub fn new(comment: Comment, created: WallSecs, deadline: Option<BootSecs>) -> Self {
+        let secs = u32::try_from(created.0.max(1)).unwrap_or(u32::MAX);
+        Self {
+            comment,
+            created: NonZeroU32::new(secs).unwrap_or(NonZeroU32::MIN),
+            deadline: deadline.map_or(abi::NEVER, |deadline| deadline.0),
+        }
+    }
+
     /// When it was first added.
-    pub created: WallSecs,
+    pub fn created(&self) -> WallSecs {
+        WallSecs(self.created.get().into())
+    }
+
     /// When it ends; `None` for never.
-    pub deadline: Option<BootSecs>,
+    pub fn deadline(&self) -> Option<BootSecs> {
+        (self.deadline != abi::NEVER).then_some(BootSecs(self.deadline))
+    }
 }
 
 /// Where an entry stands: a prefix may stand in several lists.

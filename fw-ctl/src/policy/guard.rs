@@ -126,11 +126,30 @@ impl Guard {
     /// A guarded prefix that shares an address with `prefix`, and its first reason. What an
     /// operator can change is named before what is reserved.
     pub fn conflict(&self, prefix: Prefix) -> Option<(Prefix, GuardSource)> {
-        self.prefixes
-            .iter()
-            .filter(|(guarded, _)| guarded.overlaps(&prefix))
+        let mut above: Vec<_> = prefix
+            .ancestors()
+            .skip(1)
+            .filter_map(|above| self.prefixes.get_key_value(&above))
+            .collect();
+        above.reverse();
+        let below = self.prefixes.range(prefix..);
+        let below = below.take_while(|(guarded, _)| prefix.covers(guarded));
+        above
+            .into_iter()
+            .chain(below)
             .filter_map(|(guarded, sources)| Some((*guarded, *sources.last()?)))
             .max_by_key(|(_, source)| *source)
+    }
+
+    /// The guarded prefixes that no other one covers, in order.
+    pub fn outermost(&self) -> Vec<Prefix> {
+        let mut outermost: Vec<Prefix> = Vec::new();
+        for prefix in self.prefixes.keys() {
+            if !outermost.last().is_some_and(|last| last.covers(prefix)) {
+                outermost.push(*prefix);
+            }
+        }
+        outermost
     }
 
     /// Number of guarded prefixes.

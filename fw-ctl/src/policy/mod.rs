@@ -16,7 +16,7 @@ pub mod service;
 pub mod table;
 pub mod time;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fw_common::Prefix;
 
@@ -25,7 +25,7 @@ use self::{
     entry::{Action, Entry, ListId, ListName, Place},
     guard::Guard,
     rules::Rules,
-    table::{Effective, Table},
+    table::{Effective, Table, merge},
     time::{BootSecs, Now},
 };
 
@@ -40,13 +40,18 @@ pub struct Policy {
     /// What needs ports, state, rates or hours.
     pub rules: Rules,
     /// What ends, soonest first.
-    endings: BTreeSet<(BootSecs, Action, Place)>,
+    endings: BTreeMap<Ending, ()>,
 }
 
+/// When an entry ends, and which.
+type Ending = (BootSecs, Action, Place);
+
 impl Policy {
-    /// An entry as the store knows it; lists come before their entries.
-    pub fn restore(&mut self, action: Action, place: Place, entry: Entry) {
-        self.set(action, place, Some(entry));
+    /// Entries as the store knows them, in the order of their places.
+    pub fn restore(&mut self, action: Action, entries: Vec<(Place, Entry)>) {
+        let changes = entries.into_iter();
+        let endings = self.set(action, changes.map(|(place, entry)| (place, Some(entry))));
+        self.end(endings);
     }
 
     /// A list as the store knows it.
@@ -92,14 +97,15 @@ impl Policy {
 
     /// When the next entry ends.
     pub fn next_ending(&self) -> Option<BootSecs> {
-        self.endings.first().map(|(deadline, ..)| *deadline)
+        let (first, ()) = self.endings.first_key_value()?;
+        Some(first.0)
     }
 
     /// The edits that remove what has ended.
     pub fn ended(&self, now: Now) -> Draft {
         let edits = self
             .endings
-            .iter()
+            .keys()
             .take_while(|(deadline, ..)| *deadline <= now.boot_secs())
             .map(|(_, action, place)| Edit {
                 action: *action,
@@ -116,48 +122,70 @@ impl Policy {
         if let Some((name, id)) = &draft.new_list {
             self.lists.insert(name.clone(), *id);
         }
-        for edit in &draft.edits {
-            self.set(edit.action, edit.place, edit.after.clone());
-        }
+        self.write(&draft.edits, |edit| &edit.after);
     }
 
     /// Takes a draft back.
     pub fn revert(&mut self, draft: &Draft) {
-        for edit in draft.edits.iter().rev() {
-            self.set(edit.action, edit.place, edit.before.clone());
-        }
+        self.write(&draft.edits, |edit| &edit.before);
         if let Some((name, _)) = &draft.new_list {
             self.lists.remove(name);
         }
     }
 
-    /// What the kernel should hold for every prefix that the draft touches; `None` for nothing.
-    pub fn touched(&self, draft: &Draft, action: Action) -> Vec<(Prefix, Option<Effective>)> {
-        let prefixes: BTreeSet<_> = draft
-            .edits
-            .iter()
-            .filter(|edit| edit.action == action)
-            .map(|edit| edit.place.prefix)
-            .collect();
-        self.table(action).effective_below(&prefixes)
+    /// What the kernel should hold for every prefix that the draft touches, and for those below, in
+    /// order; `None` for nothing.
+    pub fn touched(
+        &self,
+        draft: &Draft,
+        action: Action,
+    ) -> impl Iterator<Item = (Prefix, Option<Effective>)> {
+        let edits = draft.edits.iter().filter(|edit| edit.action == action);
+        let mut prefixes: Vec<Prefix> = edits.map(|edit| edit.place.prefix).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        self.table(action).effective_below(prefixes)
     }
 
-    fn set(&mut self, action: Action, place: Place, entry: Option<Entry>) {
-        let deadline = entry.as_ref().and_then(|entry| entry.deadline);
+    fn write(&mut self, edits: &[Edit], side: impl Fn(&Edit) -> &Option<Entry>) {
+        let mut endings = Vec::new();
+        for action in Action::ALL {
+            let edits = edits.iter().filter(|edit| edit.action == action);
+            let mut edits: Vec<&Edit> = edits.collect();
+            edits.sort_by_key(|edit| edit.place);
+            let changes = edits.into_iter();
+            let changes = changes.map(|edit| (edit.place, side(edit).clone()));
+            endings.extend(self.set(action, changes));
+        }
+        self.end(endings);
+    }
+
+    /// Writes into a table, and says what ends or ends no more through it.
+    fn set(
+        &mut self,
+        action: Action,
+        changes: impl ExactSizeIterator<Item = (Place, Option<Entry>)>,
+    ) -> Vec<(Ending, Option<()>)> {
         let table = match action {
             Action::Allow => &mut self.allows,
             Action::Block => &mut self.blocks,
         };
-        let before = match entry {
-            Some(entry) => table.insert(place, entry),
-            None => table.remove(place),
-        };
-        if let Some(deadline) = before.and_then(|entry| entry.deadline) {
-            self.endings.remove(&(deadline, action, place));
-        }
-        if let Some(deadline) = deadline {
-            self.endings.insert((deadline, action, place));
-        }
+        let mut endings = Vec::new();
+        table.write(changes, |place, before, after| {
+            let deadline = |entry: Option<&Entry>| entry.and_then(Entry::deadline);
+            let (before, after) = (deadline(before), deadline(after));
+            if before != after {
+                let ending = |deadline| (deadline, action, place);
+                endings.extend(before.map(|before| (ending(before), None)));
+                endings.extend(after.map(|after| (ending(after), Some(()))));
+            }
+        });
+        endings
+    }
+
+    fn end(&mut self, mut endings: Vec<(Ending, Option<()>)>) {
+        endings.sort_unstable();
+        merge(&mut self.endings, endings.into_iter(), |_, _, _| {});
     }
 }
 

@@ -1,17 +1,31 @@
 //! The entries of one action, and what the kernel is to hold of them.
 //!
 //! A prefix may stand in several lists and be covered by others, each with its own end. The
-//! kernel's trie finds the longest prefix only, so each prefix carries there the latest end of all
-//! that cover it; a host that has ended falls through to the trie, so its own lists are enough.
+//! kernel finds the longest prefix only, so each prefix, a host too, carries there the latest end
+//! of all that cover it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod below;
+mod lengths;
+mod merge;
+mod sweep;
 
-use fw_common::{Prefix, reason::Family};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    ops::RangeInclusive,
+};
+
+use fw_common::Prefix;
 
 use super::{
     entry::{Entry, ListId, Place},
     time::BootSecs,
 };
+
+use below::Below;
+use lengths::Lengths;
+pub(super) use merge::merge;
+pub use sweep::{Cursor, Sweep};
 
 /// What the kernel holds of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +58,10 @@ impl Effective {
 #[derive(Debug, Default)]
 pub struct Table {
     entries: BTreeMap<Place, Entry>,
-    /// How many entries have this family and length, so that only lengths in use are looked up.
-    lengths: BTreeMap<(Family, u8), usize>,
+    lengths: Lengths,
+    /// What the detector's list holds: it is asked for with every crossing, and is not to be searched
+    /// for among a million others.
+    detected: BTreeSet<Prefix>,
     /// Entries of this list only count what they would drop.
     pub(super) observed: Option<ListId>,
 }
@@ -66,9 +82,29 @@ impl Table {
         self.entries.get(&place)
     }
 
+    /// For many places in ascending order.
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor::new(self)
+    }
+
     /// All entries, by prefix.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &Entry)> {
         self.entries.iter().map(|(place, entry)| (*place, entry))
+    }
+
+    /// All entries of a list, by prefix.
+    pub fn of_list(&self, list: ListId) -> Box<dyn Iterator<Item = (Place, &Entry)> + '_> {
+        if list != ListId::AUTO {
+            return Box::new(self.iter().filter(move |(place, _)| place.list == list));
+        }
+        let place = move |prefix: &Prefix| Place {
+            prefix: *prefix,
+            list,
+        };
+        Box::new(self.detected.iter().filter_map(move |prefix| {
+            let place = place(prefix);
+            Some((place, self.get(place)?))
+        }))
     }
 
     /// Entries of exactly this prefix.
@@ -84,114 +120,101 @@ impl Table {
 
     /// Entries that cover the prefix, the prefix's own first, then ever shorter ones.
     pub fn covering(&self, prefix: Prefix) -> impl Iterator<Item = (Place, &Entry)> {
-        self.lengths
-            .range((prefix.family(), 0)..=(prefix.family(), prefix.length()))
-            .rev()
-            .filter_map(move |((_, length), _)| Prefix::new(prefix.address(), *length))
-            .flat_map(|covering| self.at(covering))
+        let covering = self.lengths.covering(prefix).rev();
+        covering.flat_map(|covering| self.at(covering))
     }
 
-    /// Entries of this prefix and of those below it.
-    pub fn below(&self, prefix: Prefix) -> impl Iterator<Item = (Place, &Entry)> {
+    /// Entries whose network address is one of these.
+    pub fn within(
+        &self,
+        addresses: RangeInclusive<IpAddr>,
+    ) -> impl Iterator<Item = (Place, &Entry)> {
+        let (start, end) = addresses.into_inner();
+        let covering = Prefix::host(start).ancestors();
+        let shortest = covering
+            .take_while(|prefix| prefix.address() == start)
+            .last();
         let first = Place {
-            prefix,
+            prefix: shortest.unwrap_or(Prefix::host(start)),
             list: ListId(0),
         };
+        let last = Place {
+            prefix: Prefix::host(end),
+            list: ListId(u16::MAX),
+        };
         self.entries
-            .range(first..)
+            .range(first..=last)
             .map(|(place, entry)| (*place, entry))
-            .take_while(move |(place, _)| prefix.covers(&place.prefix))
     }
 
     /// What the kernel should hold, in order.
     pub fn effective(&self) -> Vec<(Prefix, Effective)> {
-        self.sweep(None, self.iter())
+        self.sweep().collect()
     }
 
     /// What the kernel should hold of these prefixes and of those below them, in order; `None` for
-    /// those that have no entry.
-    pub fn effective_below(&self, prefixes: &BTreeSet<Prefix>) -> Vec<(Prefix, Option<Effective>)> {
-        let mut rows = BTreeMap::new();
-        let mut swept: Option<Prefix> = None;
-        for prefix in prefixes {
-            rows.entry(*prefix).or_insert(None);
-            if swept.is_some_and(|root| root.covers(prefix)) {
-                continue;
-            }
-            swept = Some(*prefix);
-            let above = if prefix.is_host() {
-                None
-            } else {
-                self.covering(*prefix)
-                    .filter(|(place, _)| place.prefix != *prefix)
-                    .map(|(place, entry)| self.effect(place.list, entry))
-                    .reduce(Effective::or_later)
-            };
-            for (below, effective) in self.sweep(above, self.below(*prefix)) {
-                rows.insert(below, Some(effective));
-            }
-        }
-        rows.into_iter().collect()
+    /// those that have no entry. The prefixes ascend.
+    pub fn effective_below(
+        &self,
+        prefixes: Vec<Prefix>,
+    ) -> impl Iterator<Item = (Prefix, Option<Effective>)> {
+        Below::new(self.sweep(), prefixes)
+    }
+
+    /// For what the kernel should hold, in order.
+    pub fn sweep(&self) -> Sweep<'_> {
+        Sweep::new(self)
+    }
+
+    /// What the entries of exactly this prefix come to.
+    fn own(&self, prefix: Prefix) -> Option<Effective> {
+        let entries = self.at(prefix);
+        entries
+            .map(|(place, entry)| self.effect(place.list, entry))
+            .reduce(Effective::or_later)
     }
 
     /// What an entry of a list comes to.
     fn effect(&self, list: ListId, entry: &Entry) -> Effective {
         Effective {
-            deadline: entry.deadline,
+            deadline: entry.deadline(),
             list,
             observed: self.observed == Some(list),
         }
     }
 
-    /// Walks entries in order with the chain of prefixes that cover the current one.
-    fn sweep<'a>(
-        &self,
-        above: Option<Effective>,
-        entries: impl Iterator<Item = (Place, &'a Entry)>,
-    ) -> Vec<(Prefix, Effective)> {
-        let mut entries = entries.peekable();
-        let mut rows = Vec::new();
-        let mut chain: Vec<(Prefix, Effective)> = Vec::new();
-        while let Some((Place { prefix, list }, entry)) = entries.next() {
-            let mut own = self.effect(list, entry);
-            while let Some((place, entry)) = entries.next_if(|(place, _)| place.prefix == prefix) {
-                own = own.or_later(self.effect(place.list, entry));
+    /// Makes entries stand at these places, or nothing. The places ascend; `told` hears of each what
+    /// stood there, and what does now.
+    pub(super) fn write(
+        &mut self,
+        changes: impl ExactSizeIterator<Item = (Place, Option<Entry>)>,
+        mut told: impl FnMut(Place, Option<&Entry>, Option<&Entry>),
+    ) {
+        let Self {
+            entries,
+            lengths,
+            detected,
+            observed: _,
+        } = self;
+        merge(entries, changes, |place, before, after| {
+            told(*place, before, after);
+            let count = lengths.count(place.prefix);
+            let is_detected = place.list == ListId::AUTO;
+            match (before, after) {
+                (None, Some(_)) => {
+                    *count += 1;
+                    if is_detected {
+                        detected.insert(place.prefix);
+                    }
+                }
+                (Some(_), None) => {
+                    *count -= 1;
+                    if is_detected {
+                        detected.remove(&place.prefix);
+                    }
+                }
+                _ => {}
             }
-            if prefix.is_host() {
-                rows.push((prefix, own));
-                continue;
-            }
-            while chain.last().is_some_and(|(top, _)| !top.covers(&prefix)) {
-                chain.pop();
-            }
-            let covering = chain.last().map(|(_, effective)| *effective).or(above);
-            let effective = covering.map_or(own, |covering| own.or_later(covering));
-            chain.push((prefix, effective));
-            rows.push((prefix, effective));
-        }
-        rows
+        });
     }
-
-    pub(super) fn insert(&mut self, place: Place, entry: Entry) -> Option<Entry> {
-        let before = self.entries.insert(place, entry);
-        if before.is_none() {
-            *self.lengths.entry(length_of(place)).or_default() += 1;
-        }
-        before
-    }
-
-    pub(super) fn remove(&mut self, place: Place) -> Option<Entry> {
-        let before = self.entries.remove(&place)?;
-        if let Some(count) = self.lengths.get_mut(&length_of(place)) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length_of(place));
-            }
-        }
-        Some(before)
-    }
-}
-
-fn length_of(place: Place) -> (Family, u8) {
-    (place.prefix.family(), place.prefix.length())
 }

@@ -1,3 +1,4 @@
+mod many;
 mod model;
 
 use std::{net::IpAddr, time::Duration};
@@ -57,7 +58,8 @@ fn done(policy: &mut Policy, change: Change) -> Draft {
 
 fn policy_blocks(policy: &Policy, address: IpAddr, second: u32) -> bool {
     policy.table(Action::Block).iter().any(|(place, entry)| {
-        place.prefix.contains(address) && entry.deadline.is_none_or(|deadline| deadline.0 > second)
+        place.prefix.contains(address)
+            && entry.deadline().is_none_or(|deadline| deadline.0 > second)
     })
 }
 
@@ -142,7 +144,7 @@ fn blocking_twice_extends_and_never_shortens() {
             .table(Action::Block)
             .get(place)
             .expect("it is there")
-            .deadline
+            .deadline()
     };
     assert_eq!(done(&mut policy, block(Some(2000))).edits.len(), 1);
     assert_eq!(done(&mut policy, block(Some(1500))).unchanged, 1);

@@ -7,12 +7,13 @@ use std::{collections::BTreeMap, path::Path};
 use fw_common::Prefix;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Change, FILE, Store, StoreError};
+use super::{Change, FILE, Store, StoreError, entries::Groups};
 use crate::policy::{
-    entry::{Action, Comment, Item},
+    Policy,
+    entry::{Action, Item, ListId, ListName},
     rule::{Origin, Rule, RuleId},
     rules::BaseOverrides,
-    time::{BootSecs, WallSecs},
+    time::{BootSecs, Now, WallSecs},
 };
 
 /// Rows of `meta`: that there is one, and when it is gone back to.
@@ -98,22 +99,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT action, prefix, comment, ends_boot, created FROM saved_entries")?;
-        let mut rows = statement.query([])?;
         let mut entries = Vec::new();
-        while let Some(row) = rows.next()? {
-            let deadline: Option<u32> = row.get(3)?;
-            let comment: Comment = self.parsed(row.get_ref(2)?.as_str().unwrap_or_default())?;
-            let item = Item {
-                prefix: self.parsed(row.get_ref(1)?.as_str().unwrap_or_default())?,
-                deadline: deadline.map(BootSecs),
-                comment,
-            };
-            let action = self.parsed(row.get_ref(0)?.as_str().unwrap_or_default())?;
-            entries.push((action, item, WallSecs(row.get(4)?)));
-        }
+        Groups::Saved.read(&self.connection, |key, rows| {
+            entries.extend(rows.into_iter().map(|row| {
+                let item = Item {
+                    prefix: row.place.prefix,
+                    deadline: row.ends.map(|(boot, _)| boot),
+                    comment: row.comment,
+                };
+                (key.action(), item, row.created)
+            }));
+            Ok(())
+        })?;
         let mut rules = self.rules_in("saved_rules")?;
         rules.retain(|_, rule| rule.origin == Origin::Local);
         Ok(Checkpoint {
@@ -132,10 +129,13 @@ impl Change<'_> {
     /// [`StoreError`]
     pub fn save(&self) -> Result<(), StoreError> {
         self.forget()?;
+        let local = "SELECT id FROM lists WHERE name = ?1";
+        let local = self
+            .0
+            .query_row(local, [ListName::LOCAL], |row| row.get(0))?;
+        self.save_entries(ListId(local))?;
         self.0.execute_batch(
-            "INSERT INTO saved_entries SELECT * FROM entries
-                 WHERE list = (SELECT id FROM lists WHERE name = 'local');
-             INSERT INTO saved_rules SELECT * FROM rules;
+            "INSERT INTO saved_rules SELECT * FROM rules;
              INSERT INTO saved_guard SELECT * FROM guard;
              INSERT INTO saved_meta SELECT * FROM meta WHERE key LIKE 'rules.%';
              INSERT INTO meta (key, value)
@@ -144,15 +144,15 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Makes the saved policy the one in force, and forgets it.
+    /// Makes the saved policy the one in force, and forgets it. Its entries are true in `policy`;
+    /// all of them are written, as an earlier attempt may have got there and not here.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn restore(&self) -> Result<(), StoreError> {
+    pub fn restore(&self, policy: &Policy, now: Now) -> Result<(), StoreError> {
+        self.write_all(policy, now)?;
         self.0.execute_batch(
-            "DELETE FROM entries WHERE list = (SELECT id FROM lists WHERE name = 'local');
-             INSERT INTO entries SELECT * FROM saved_entries;
-             DELETE FROM rules WHERE origin = 'local';
+            "DELETE FROM rules WHERE origin = 'local';
              INSERT OR IGNORE INTO rules SELECT * FROM saved_rules WHERE origin = 'local';
              DELETE FROM guard;
              INSERT INTO guard SELECT * FROM saved_guard;
@@ -187,7 +187,7 @@ impl Change<'_> {
     /// [`StoreError`]
     pub fn forget(&self) -> Result<(), StoreError> {
         self.0.execute_batch(
-            "DELETE FROM saved_entries; DELETE FROM saved_rules; DELETE FROM saved_guard;
+            "DELETE FROM saved_groups; DELETE FROM saved_rules; DELETE FROM saved_guard;
              DELETE FROM saved_meta; DELETE FROM meta WHERE key LIKE 'saved.%';",
         )?;
         Ok(())

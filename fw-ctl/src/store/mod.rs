@@ -2,16 +2,22 @@
 //!
 //! Deadlines are kept on both clocks: boot time counts as long as the boot id is the same, wall
 //! time after a reboot.
+//!
+//! - [`groups`]: entries as bytes
+//! - [`entries`]: their rows, and [`schema`]: all tables
 
 mod checkpoint;
+mod entries;
+mod error;
+mod groups;
 mod offenders;
 mod rules;
 mod schema;
 
 pub use checkpoint::{Checkpoint, Due, waits};
+pub use error::StoreError;
 
 use std::{
-    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -19,72 +25,13 @@ use std::{
 use fw_common::Prefix;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::policy::{
-    Policy,
-    change::{Draft, Edit},
-    entry::{Action, Comment, Entry, ListId, Place},
-    guard::GuardSource,
-    time::{BootSecs, Now, WallSecs},
-};
+use crate::policy::{Policy, entry::ListId, guard::GuardSource, time::Now};
 
 /// File in the state directory.
 pub const FILE: &str = "policy.db";
 
 /// Rows of the event table that are kept.
 const EVENTS_KEPT: i64 = 10_000;
-
-/// Why the store failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The directory could not be made or read.
-    #[error("cannot use the state directory {}", path.display())]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// SQLite says the file is damaged, or it is no database.
-    #[error("the database {} is damaged: {detail}", path.display())]
-    Corrupt {
-        /// Which.
-        path: PathBuf,
-        /// What was found.
-        detail: String,
-    },
-    /// Written by a later version.
-    #[error("the database {} has schema {found}, this version knows {known}", path.display())]
-    Newer {
-        /// Which.
-        path: PathBuf,
-        /// Its schema.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// Removed or replaced while it was open.
-    #[error("the database {} is gone, or is another file now", path.display())]
-    Gone {
-        /// Which.
-        path: PathBuf,
-    },
-    /// No room left.
-    #[error("no room left on the disk of the database")]
-    DiskFull(#[source] rusqlite::Error),
-    /// Anything else.
-    #[error("the database refused")]
-    Sqlite(#[source] rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull(error),
-            _ => Self::Sqlite(error),
-        }
-    }
-}
 
 /// The database.
 #[derive(Debug)]
@@ -145,7 +92,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub fn load(&mut self, now: Now, boot_id: &str) -> Result<Policy, StoreError> {
-        let same_boot = self.boot_id()?.as_deref() == Some(boot_id);
+        if self.boot_id()?.as_deref() != Some(boot_id) {
+            self.rebase(now, boot_id)?;
+        }
         let mut policy = Policy::default();
         let mut lists = self.connection.prepare("SELECT id, name FROM lists")?;
         let rows = lists.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
@@ -153,38 +102,11 @@ impl Store {
             let (id, name) = row?;
             policy.restore_list(self.parsed(&name)?, ListId(id));
         }
-        let mut entries = self.connection.prepare(
-            "SELECT action, prefix, list, comment, created, ends_boot, ends_wall FROM entries",
-        )?;
-        let mut rows = entries.query([])?;
-        while let Some(row) = rows.next()? {
-            let action: Action = self.parsed(row.get_ref(0)?.as_str().unwrap_or_default())?;
-            let place = Place {
-                prefix: self.parsed(row.get_ref(1)?.as_str().unwrap_or_default())?,
-                list: ListId(row.get(2)?),
-            };
-            let comment: Comment = self.parsed(row.get_ref(3)?.as_str().unwrap_or_default())?;
-            let (boot, wall): (Option<u32>, Option<i64>) = (row.get(5)?, row.get(6)?);
-            let entry = Entry {
-                comment,
-                created: WallSecs(row.get(4)?),
-                deadline: match (same_boot, boot, wall) {
-                    (true, Some(boot), _) => Some(BootSecs(boot)),
-                    (false, _, Some(wall)) => Some(now.boot_of(WallSecs(wall))),
-                    _ => None,
-                },
-            };
-            policy.restore(action, place, entry);
-        }
-        drop(rows);
-        drop(entries);
         drop(lists);
+        self.load_entries(&mut policy)?;
         policy
             .guard
             .set(GuardSource::Added, self.prefixes_in("guard")?);
-        if !same_boot {
-            self.rebase(&policy, now, boot_id)?;
-        }
         Ok(policy)
     }
 
@@ -231,26 +153,14 @@ impl Store {
     }
 
     /// After a reboot: deadlines are written anew in this boot's time.
-    fn rebase(&mut self, policy: &Policy, now: Now, boot_id: &str) -> Result<(), StoreError> {
+    fn rebase(&mut self, now: Now, boot_id: &str) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
             "INSERT INTO meta (key, value) VALUES ('boot_id', ?1)
              ON CONFLICT (key) DO UPDATE SET value = ?1",
             [boot_id],
         )?;
-        {
-            let mut update = transaction.prepare(
-                "UPDATE entries SET ends_boot = ?1 WHERE action = ?2 AND prefix = ?3 AND list = ?4",
-            )?;
-            for action in Action::ALL {
-                for (place, entry) in policy.table(action).iter() {
-                    if let Some(deadline) = entry.deadline {
-                        let prefix = place.prefix.to_string();
-                        update.execute(params![deadline.0, action.name(), prefix, place.list.0])?;
-                    }
-                }
-            }
-        }
+        entries::rebase(&transaction, now)?;
         offenders::rebase(&transaction, now)?;
         rules::rebase(&transaction, now)?;
         Ok(transaction.commit()?)
@@ -260,11 +170,16 @@ impl Store {
     where
         T::Err: std::fmt::Display,
     {
-        text.parse().map_err(|error: T::Err| StoreError::Corrupt {
-            path: self.path.clone(),
-            detail: format!("{text:?}: {error}"),
-        })
+        parsed(&self.connection, text)
     }
+}
+
+fn parsed<T: std::str::FromStr>(connection: &Connection, text: &str) -> Result<T, StoreError>
+where
+    T::Err: std::fmt::Display,
+{
+    let wrong = |error| entries::corrupt(connection, format!("{text:?}: {error}"));
+    text.parse().map_err(wrong)
 }
 
 /// Device and inode.
@@ -277,49 +192,6 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 pub struct Change<'a>(Transaction<'a>);
 
 impl Change<'_> {
-    /// Writes a draft.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn write(&self, draft: &Draft, now: Now) -> Result<(), StoreError> {
-        if let Some((name, id)) = &draft.new_list {
-            self.0.execute(
-                "INSERT INTO lists (id, name) VALUES (?1, ?2)",
-                params![id.0, name.as_str()],
-            )?;
-        }
-        let mut put = self.0.prepare_cached(
-            "INSERT OR REPLACE INTO entries
-             (action, prefix, list, comment, created, ends_boot, ends_wall)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?;
-        let mut remove = self.0.prepare_cached(
-            "DELETE FROM entries WHERE action = ?1 AND prefix = ?2 AND list = ?3",
-        )?;
-        for edit in &draft.edits {
-            let Edit {
-                action,
-                place,
-                before: _,
-                after,
-            } = edit;
-            let (action, prefix) = (action.name(), place.prefix.to_string());
-            match after {
-                Some(entry) => put.execute(params![
-                    action,
-                    prefix,
-                    place.list.0,
-                    entry.comment.as_str(),
-                    entry.created.0,
-                    entry.deadline.map(|deadline| deadline.0),
-                    entry.deadline.map(|deadline| now.wall_of(deadline).0),
-                ])?,
-                None => remove.execute(params![action, prefix, place.list.0])?,
-            };
-        }
-        Ok(())
-    }
-
     /// Writes which prefixes the operator guards.
     ///
     /// # Errors

@@ -164,7 +164,7 @@ impl Change<'_> {
 /// After a reboot: the times of this boot, from those on the wall. What has ended meanwhile ends
 /// now.
 pub(super) fn rebase(transaction: &Transaction<'_>, now: Now) -> Result<(), StoreError> {
-    for table in ["rules", "saved_rules", "saved_entries"] {
+    for table in ["rules", "saved_rules"] {
         transaction.execute(
             &format!(
                 "UPDATE {table} SET ends_boot = min(max(ends_wall - :wall, 0) + :boot, :latest)

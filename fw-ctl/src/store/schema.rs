@@ -1,4 +1,8 @@
 //! The database file: opening, checking, tables.
+//!
+//! - [`upgrade`]: from what earlier versions made
+
+mod upgrade;
 
 use std::{
     fs,
@@ -10,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 /// `FWCT`: `file(1)` can tell it from any other database.
 const APPLICATION_ID: i64 = 0x4657_4354;
@@ -18,16 +22,6 @@ const APPLICATION_ID: i64 = 0x4657_4354;
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE lists (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE entries (
-    action TEXT NOT NULL CHECK (action IN ('allow', 'block')),
-    prefix TEXT NOT NULL,
-    list INTEGER NOT NULL REFERENCES lists (id),
-    comment TEXT NOT NULL,
-    created INTEGER NOT NULL,
-    ends_boot INTEGER,
-    ends_wall INTEGER,
-    PRIMARY KEY (action, prefix, list)
-) WITHOUT ROWID;
 CREATE TABLE file_lists (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE guard (prefix TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL);
@@ -72,9 +66,14 @@ CREATE TABLE rules (
     ends_wall INTEGER
 );
 CREATE TABLE saved_rules AS SELECT * FROM rules;
-CREATE TABLE saved_entries AS SELECT * FROM entries WHERE false;
 CREATE TABLE saved_guard AS SELECT * FROM guard WHERE false;
 CREATE TABLE saved_meta AS SELECT * FROM meta WHERE false;
+";
+
+/// What schema 4 has: entries by groups, where there was a row for each before.
+const GROUPS: &str = "
+CREATE TABLE entry_groups (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+CREATE TABLE saved_groups (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 ";
 
 /// Opens or makes the database. Directory and file are readable by their owner only.
@@ -117,64 +116,17 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         SCHEMA => Ok(()),
         0 => {
             let script = format!(
-                "BEGIN; {TABLES} {DETECTOR} {RULES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+                "BEGIN; {TABLES} {DETECTOR} {RULES} {GROUPS} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
             );
             Ok(connection.execute_batch(&script)?)
         }
-        1 => to_2(connection).and_then(|()| to_3(connection)),
-        2 => to_3(connection),
+        1..SCHEMA => upgrade::from(found, connection),
         _ => Err(StoreError::Newer {
             path: path.to_owned(),
             found,
             known: SCHEMA,
         }),
     }
-}
-
-/// Makes room for the detector's list, which has a number and a name of its own: whatever has one
-/// of them gets another, and keeps its entries.
-fn to_2(connection: &Connection) -> Result<(), StoreError> {
-    let change = connection.unchecked_transaction()?;
-    change.pragma_update(None, "defer_foreign_keys", true)?;
-    let free: i64 = change.query_row(
-        "SELECT min(id) + 1 FROM (SELECT 2 AS id UNION SELECT id FROM lists WHERE id > 2)
-         WHERE id + 1 NOT IN (SELECT id FROM lists)",
-        [],
-        |row| row.get(0),
-    )?;
-    change.execute("UPDATE entries SET list = ?1 WHERE list = 2", [free])?;
-    change.execute("UPDATE lists SET id = ?1 WHERE id = 2", [free])?;
-    let is_named = |name: &str| {
-        let count = "SELECT count(*) > 0 FROM lists WHERE name = ?1";
-        change.query_row(count, [name], |row| row.get::<_, bool>(0))
-    };
-    if is_named("auto")? {
-        let mut number = 1;
-        while is_named(&format!("auto.{number}"))? {
-            number += 1;
-        }
-        let name = format!("auto.{number}");
-        for table in ["lists", "file_lists"] {
-            let rename = format!("UPDATE {table} SET name = ?1 WHERE name = 'auto'");
-            change.execute(&rename, [&name])?;
-        }
-        change.execute(
-            "INSERT INTO events (at, by, detail) VALUES (unixepoch(), 'upgrade', ?1)",
-            [format!(
-                "list auto is {name} now: auto is the scan detector's own"
-            )],
-        )?;
-    }
-    change.execute_batch(DETECTOR)?;
-    change.pragma_update(None, "user_version", 2)?;
-    Ok(change.commit()?)
-}
-
-fn to_3(connection: &Connection) -> Result<(), StoreError> {
-    let change = connection.unchecked_transaction()?;
-    change.execute_batch(RULES)?;
-    change.pragma_update(None, "user_version", 3)?;
-    Ok(change.commit()?)
 }
 
 fn corrupt(error: StoreError, path: &Path) -> StoreError {

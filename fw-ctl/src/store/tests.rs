@@ -5,7 +5,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::policy::{
     change::Change as PolicyChange,
-    entry::{Item, ListName},
+    entry::{Action, Item, ListName},
+    time::WallSecs,
 };
 
 const BOOT: &str = "11111111-1111-1111-1111-111111111111";
@@ -38,7 +39,7 @@ fn with_entries(now: Now) -> (TempDir, Store) {
     let draft = policy.prepare(put, now).expect("good");
     policy.apply(&draft);
     let change = store.begin().expect("a transaction");
-    change.write(&draft, now).expect("written");
+    change.write(&draft, &policy, now).expect("written");
     change
         .write_guard(&["198.51.100.0/24".parse().expect("a prefix")])
         .expect("written");
@@ -54,7 +55,7 @@ fn left(policy: &Policy, now: Now) -> Vec<(String, Option<u64>)> {
         .map(|(place, entry)| {
             (
                 place.prefix.to_string(),
-                entry.deadline.map(|deadline| now.left(deadline)),
+                entry.deadline().map(|deadline| now.left(deadline)),
             )
         })
         .collect()
@@ -75,7 +76,7 @@ fn a_restart_keeps_entries_comments_lists_guard_and_what_is_left() {
     assert_eq!(left(&policy, later), expected);
     let (place, entry) = policy.table(Action::Block).iter().next().expect("an entry");
     assert_eq!(entry.comment.as_str(), "why 'not' \"this\"");
-    assert_eq!(entry.created, WallSecs(5_000_000));
+    assert_eq!(entry.created(), WallSecs(5_000_000));
     assert_eq!(
         policy.list_name(place.list).map(ListName::as_str),
         Some("feed")

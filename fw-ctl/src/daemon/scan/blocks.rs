@@ -44,12 +44,12 @@ impl Owner {
         self.hear_backlog(crossings, now);
         self.adopt_blocks(now)?;
         let (blocks, draft) = self.derive_blocks(now)?;
+        self.policy.apply(&draft);
         let change = self.store.begin()?;
-        change.write(&draft, now)?;
+        change.write(&draft, &self.policy, now)?;
         change.write_offenders(self.scan.offenders.unsaved(), now)?;
         change.commit()?;
         self.scan.offenders.saved();
-        self.policy.apply(&draft);
         self.scan.blocks = blocks;
         Ok(())
     }
@@ -63,13 +63,16 @@ impl Owner {
         let held = self.xdp.tables.dump(Action::Block);
         let held = held.map_err(|error| kernel("cannot read the tables", &error))?;
         for (prefix, entry) in held {
-            let place = Place {
-                prefix,
-                list: ListId::AUTO,
-            };
-            let known = self.policy.table(Action::Block).get(place).is_some();
-            let ended = entry.deadline <= now.boot_secs().0;
-            if entry.list != abi::AUTO_LIST || known || ended {
+            if entry.list != abi::AUTO_LIST || entry.deadline <= now.boot_secs().0 {
+                continue;
+            }
+            // Of the list itself, or with the end of a network of it.
+            let end = Some(BootSecs(entry.deadline));
+            let mut covering = self.policy.table(Action::Block).covering(prefix);
+            let known = covering.any(|(place, entry)| {
+                place.list == ListId::AUTO && (place.prefix == prefix || entry.deadline() == end)
+            });
+            if known {
                 continue;
             }
             let crossing = Crossing {
@@ -295,10 +298,7 @@ impl Owner {
 
     /// The prefixes of the detector's list.
     pub(super) fn listed(&self) -> Vec<Prefix> {
-        let blocks = self.policy.table(Action::Block).iter();
-        blocks
-            .filter(|(place, _)| place.list == ListId::AUTO)
-            .map(|(place, _)| place.prefix)
-            .collect()
+        let blocks = self.policy.table(Action::Block).of_list(ListId::AUTO);
+        blocks.map(|(place, _)| place.prefix).collect()
     }
 }

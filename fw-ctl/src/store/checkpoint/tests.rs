@@ -4,9 +4,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::policy::{
-    Policy,
     change::Change as Wish,
-    entry::ListName,
+    entry::{Comment, Entry, Place},
     rule::{Verdict, text::RuleText},
     rules::Rules,
     time::Now,
@@ -48,7 +47,7 @@ fn block(policy: &mut Policy, store: &mut Store, text: &str, deadline: Option<u3
         change.save().expect("saved");
         change.write_due(Some(BootSecs(1_060))).expect("written");
     }
-    change.write(&draft, at).expect("written");
+    change.write(&draft, policy, at).expect("written");
     change.commit().expect("committed");
 }
 
@@ -118,4 +117,71 @@ fn what_is_forgotten_does_not_come_back() {
     change.commit().expect("committed");
     assert_eq!(store.due().expect("read"), None);
     assert_eq!(store.checkpoint().expect("read"), Checkpoint::default());
+}
+
+/// What is blocked after a start.
+fn listed(store: &mut Store) -> Vec<String> {
+    let policy = store.load(now(1_000, 1_000_000), "first boot");
+    let policy = policy.expect("loads");
+    let blocks = policy.table(Action::Block).iter();
+    blocks.map(|(place, _)| place.prefix.to_string()).collect()
+}
+
+#[test]
+fn going_back_writes_all_entries_whatever_an_earlier_attempt_has_left_behind() {
+    let (_directory, mut store) = saved();
+    assert_eq!(listed(&mut store), ["192.0.2.1", "192.0.2.2"]);
+    // The policy has gone back already; the store could not.
+    let mut policy = Policy::default();
+    policy.restore_list(ListName::local(), ListId(1));
+    for (action, item, since) in store.checkpoint().expect("read").entries {
+        let place = Place {
+            prefix: item.prefix,
+            list: ListId(1),
+        };
+        let entry = Entry::new(item.comment, since, item.deadline);
+        policy.restore(action, vec![(place, entry)]);
+    }
+    let change = store.begin().expect("begins");
+    change
+        .restore(&policy, now(1_000, 1_000_000))
+        .expect("restored");
+    change.commit().expect("committed");
+    assert_eq!(listed(&mut store), ["192.0.2.1"]);
+    assert_eq!(store.due().expect("read"), None);
+    assert_eq!(store.rules().expect("read").iter().count(), 1);
+}
+
+#[test]
+fn only_the_operators_own_list_is_saved() {
+    let (_directory, mut store) = saved();
+    let change = store.begin().expect("begins");
+    change.forget().expect("forgotten");
+    change.commit().expect("committed");
+    let at = now(1_000, 1_000_000);
+    let mut policy = store.load(at, "first boot").expect("loads");
+    let wish = Wish::Put {
+        action: Action::Block,
+        list: "feed".parse().expect("a name"),
+        items: ["192.0.2.1", "198.51.100.1"]
+            .map(|text| Item {
+                prefix: text.parse().expect("a prefix"),
+                deadline: None,
+                comment: Comment::default(),
+            })
+            .to_vec(),
+        strict: false,
+    };
+    let draft = policy.prepare(wish, at).expect("good");
+    policy.apply(&draft);
+    let change = store.begin().expect("begins");
+    change.write(&draft, &policy, at).expect("written");
+    change.save().expect("saved");
+    change.commit().expect("committed");
+    let saved = store.checkpoint().expect("read").entries;
+    let saved: Vec<_> = saved
+        .iter()
+        .map(|(_, item, _)| item.prefix.to_string())
+        .collect();
+    assert_eq!(saved, ["192.0.2.1", "192.0.2.2"]);
 }
