@@ -1,11 +1,12 @@
 //! The list formats that are read: what people, feeds and other tools keep prefixes in.
 //!
-//! Pure: text in, lines and errors out, each with its line number, so that the caller decides
-//! whether one bad line spoils the file.
+//! Pure: text in, in pieces of any size, lines and errors out, each with its line number, so that
+//! the caller decides whether one bad line spoils the file.
 
 mod address;
 mod ipset;
 mod json;
+mod reader;
 mod text;
 
 use std::{borrow::Cow, fmt, str::FromStr};
@@ -14,6 +15,7 @@ use fw_common::Prefix;
 
 pub use self::{
     address::{AddressError, addresses},
+    reader::{Reader, parse},
     text::row,
 };
 use crate::{
@@ -92,8 +94,10 @@ pub struct Parsed {
     pub format: Format,
     /// What it asks for, in its order.
     pub lines: Vec<Line>,
-    /// What could not be read, in its order.
+    /// What could not be read, in its order: the first thousand.
     pub errors: Vec<LineError>,
+    /// How many there are beyond those.
+    pub more_errors: usize,
 }
 
 /// One prefix of a file. A range gives several with the same number.
@@ -126,54 +130,6 @@ pub struct LineError {
     pub reason: String,
 }
 
-/// Reads a whole file.
-pub fn parse(text: &str, format: Format) -> Parsed {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parsed = Parsed {
-        format: match format {
-            Format::Auto => detect(text),
-            format => format,
-        },
-        lines: Vec::new(),
-        errors: Vec::new(),
-    };
-    let commas = matches!(format, Format::Auto | Format::Csv);
-    match parsed.format {
-        Format::Json => json::document(text, &mut parsed),
-        Format::Ipset => parsed.each_line(text, |line, _| ipset::line(line)),
-        Format::Spamhaus => parsed.each_line(text, |line, first| match line.starts_with('{') {
-            true => json::spamhaus_line(line),
-            false => text::line(line, first, commas),
-        }),
-        Format::Auto | Format::Cidr | Format::Csv => {
-            parsed.each_line(text, |line, first| text::line(line, first, commas));
-        }
-    }
-    parsed
-}
-
-/// What the first line that says something looks like.
-fn detect(text: &str) -> Format {
-    let Some(line) = content(text).next() else {
-        return Format::Cidr;
-    };
-    match line.split_whitespace().next() {
-        Some("create" | "add") => Format::Ipset,
-        _ if line.starts_with('{') && json::spamhaus_line(line).is_ok() => Format::Spamhaus,
-        _ if line.starts_with(['{', '[']) => Format::Json,
-        _ if line.contains("; SBL") => Format::Spamhaus,
-        _ if line.contains(',') => Format::Csv,
-        _ => Format::Cidr,
-    }
-}
-
-/// The lines that are neither empty nor comments.
-fn content(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with(['#', ';']))
-}
-
 /// What one line asks for, before addresses and comment are looked at.
 #[derive(Default)]
 struct Item<'a> {
@@ -182,66 +138,6 @@ struct Item<'a> {
     ttl: Option<Ttl>,
     comment: Cow<'a, str>,
     action: Option<Action>,
-}
-
-impl Parsed {
-    /// Reads line by line. `read` is told whether nothing has been read before, and answers `None`
-    /// for a line that asks for nothing.
-    fn each_line<'a>(
-        &mut self,
-        text: &'a str,
-        read: impl Fn(&'a str, bool) -> Result<Option<Item<'a>>, String>,
-    ) {
-        for (index, raw) in text.lines().enumerate() {
-            let line = raw.trim();
-            let first = self.lines.is_empty() && self.errors.is_empty();
-            let item = match line.len() > MAX_LINE_BYTES {
-                true => Err(format!("the line has more than {MAX_LINE_BYTES} bytes")),
-                false => read(line, first),
-            };
-            self.take(index + 1, line, item);
-        }
-    }
-
-    /// Keeps what a line asks for, or why it cannot be read.
-    fn take(&mut self, line: usize, raw: &str, item: Result<Option<Item<'_>>, String>) {
-        let done = item.and_then(|item| match item {
-            Some(item) => self.push(line, item),
-            None => Ok(()),
-        });
-        if let Err(reason) = done {
-            let text = shortened(raw);
-            self.errors.push(LineError { line, text, reason });
-        }
-    }
-
-    fn push(&mut self, line: usize, item: Item<'_>) -> Result<(), String> {
-        let comment = comment(&item.comment)?;
-        let prefixes = addresses(&item.address).map_err(|error| error.to_string())?;
-        for (prefix, host_bits_cleared) in prefixes {
-            self.lines.push(Line {
-                line,
-                prefix,
-                host_bits_cleared,
-                ttl: item.ttl,
-                comment: comment.clone(),
-                action: item.action,
-            });
-        }
-        Ok(())
-    }
-}
-
-/// A note cut to the length of a comment. Tabs, which lists are full of, become spaces; every
-/// other control character is refused.
-fn comment(text: &str) -> Result<Comment, String> {
-    let end = text.floor_char_boundary(Comment::MAX_BYTES);
-    let text = &text[..end];
-    let spaced = match text.contains('\t') {
-        true => Cow::Owned(text.replace('\t', " ")),
-        false => Cow::Borrowed(text),
-    };
-    spaced.parse().map_err(|error| format!("{error}"))
 }
 
 /// The beginning of a line, fit for a terminal.

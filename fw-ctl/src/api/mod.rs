@@ -3,8 +3,10 @@
 //! - [`wire`]: what goes over the socket
 //! - [`routes`]: the table of endpoints
 //! - [`events`]: `GET /events`
+//! - [`body`]: what comes with a request
 //! - [`reply`]: answers and failures
 
+pub mod body;
 pub mod events;
 pub mod reply;
 pub mod routes;

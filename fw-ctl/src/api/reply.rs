@@ -2,14 +2,11 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
 
-use super::wire::{Changed, Code, Problem, ProblemBody};
+use super::wire::{Changed, Problem, ProblemBody};
 
 /// What a handler returns.
 pub type Reply<T> = Result<Json<T>, ProblemBody>;
@@ -33,33 +30,5 @@ pub fn put(changed: Result<Changed, ProblemBody>) -> Response {
             (status, Json(changed)).into_response()
         }
         Err(problem) => problem.into_response(),
-    }
-}
-
-/// A body in JSON; anything else is refused in our own words.
-pub struct Body<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = ProblemBody;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let kind = request.headers().get(header::CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()?.split(';').next());
-        if kind.is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
-            let message = "the body must be application/json";
-            return Err(ProblemBody::new(Code::BadInput, message));
-        }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                let code = match rejection {
-                    BytesRejection::FailedToBufferBody(_) => Code::TooLarge,
-                    _ => Code::BadInput,
-                };
-                ProblemBody::new(code, rejection.body_text())
-            })?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| ProblemBody::new(Code::BadInput, format!("the body: {error}")))
     }
 }

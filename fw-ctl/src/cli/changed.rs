@@ -30,12 +30,17 @@ impl Context {
         }
     }
 
-    /// The numbers of a change in one line.
-    pub fn summary(&self, changed: &Changed) -> String {
+    /// The same, where it was only tried.
+    pub fn would(&self, numbers: String) -> String {
         match self.global.dry_run {
-            true => format!("dry run: {}", numbers(changed)),
-            false => numbers(changed),
+            true => format!("dry run: {numbers}"),
+            false => numbers,
         }
+    }
+
+    fn summary(&self, changed: &Changed) -> String {
+        let refused = (changed.refused.len(), "refused");
+        self.would(numbers(counts(changed).into_iter().chain([refused])))
     }
 }
 
@@ -47,14 +52,18 @@ pub fn exit(changed: &Changed) -> u8 {
     }
 }
 
-fn numbers(changed: &Changed) -> String {
-    let counts = [
+/// How many entries were changed how.
+pub fn counts(changed: &Changed) -> [(usize, &'static str); 4] {
+    [
         (changed.added, "added"),
         (changed.updated, "updated"),
         (changed.removed, "removed"),
         (changed.unchanged, "unchanged"),
-        (changed.refused.len(), "refused"),
-    ];
+    ]
+}
+
+/// Numbers in one line, those that are not zero.
+pub fn numbers(counts: impl IntoIterator<Item = (usize, &'static str)>) -> String {
     let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -73,13 +82,13 @@ mod tests {
 
     #[test]
     fn only_what_happened_is_told() {
-        assert_eq!(numbers(&Changed::default()), "nothing to do");
+        assert_eq!(numbers(counts(&Changed::default())), "nothing to do");
         let changed = Changed {
             added: 2,
             unchanged: 1,
             ..Changed::default()
         };
-        assert_eq!(numbers(&changed), "2 added, 1 unchanged");
+        assert_eq!(numbers(counts(&changed)), "2 added, 1 unchanged");
         assert_eq!(exit(&changed), 0);
     }
 
@@ -95,7 +104,6 @@ mod tests {
             refused: vec![refused],
             ..Changed::default()
         };
-        assert_eq!(numbers(&changed), "1 refused");
         assert_eq!(exit(&changed), 6);
     }
 }

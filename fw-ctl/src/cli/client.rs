@@ -1,19 +1,30 @@
 //! HTTP/1 over the daemon's Unix socket, the only way in.
 
+mod pieces;
+
 use std::{
+    error::Error,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, body::Incoming, client::conn::http1, header};
+use futures::{StreamExt, stream};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::{
+    Method, Request, Response,
+    body::{Body, Frame, Incoming},
+    client::conn::http1,
+    header,
+};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, runtime};
 
+use self::pieces::Pieces;
 use crate::{
     api::wire::{Code, Problem, ProblemBody},
     cli::output::escape,
@@ -43,41 +54,58 @@ impl Client {
 
     /// Reads something.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.exchange(Method::GET, path, None)
+        self.exchange(Method::GET, path, Bytes::new())
     }
 
     /// Asks for a change.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.exchange(Method::POST, path, Some(serde_json::to_vec(body)?))
+        self.exchange(Method::POST, path, serde_json::to_vec(body)?.into())
     }
 
     /// Asks for something to be replaced.
     pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.exchange(Method::PUT, path, Some(serde_json::to_vec(body)?))
+        self.exchange(Method::PUT, path, serde_json::to_vec(body)?.into())
     }
 
     /// Asks for something to be changed in part.
     pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.exchange(Method::PATCH, path, Some(serde_json::to_vec(body)?))
+        self.exchange(Method::PATCH, path, serde_json::to_vec(body)?.into())
     }
 
     /// Asks for something to be removed.
     pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.exchange(Method::DELETE, path, None)
+        self.exchange(Method::DELETE, path, Bytes::new())
     }
 
-    fn exchange<T: DeserializeOwned>(
+    /// Asks for a change that is large: it is sent while it is written.
+    pub fn stream<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
-        body: Option<Vec<u8>>,
+        body: &(impl Serialize + Sync),
     ) -> Result<T> {
-        runtime()?.block_on(async {
-            let response = self.send(method, path, body).await?;
-            let body = response.into_body().collect().await.map_err(gone)?;
-            serde_json::from_slice(&body.to_bytes())
-                .with_context(|| format!("the daemon's answer to {path} was not understood"))
+        let (pieces, mut written) = Pieces::new();
+        thread::scope(|scope| {
+            scope.spawn(|| pieces.write(body));
+            let written = stream::poll_fn(move |context| written.poll_recv(context));
+            let frames = written.map(|piece| piece.map(Frame::data));
+            runtime()?.block_on(self.answer(method, path, StreamBody::new(frames)))
         })
+    }
+
+    fn exchange<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T> {
+        runtime()?.block_on(self.answer(method, path, Full::new(body)))
+    }
+
+    async fn answer<T, B>(&self, method: Method, path: &str, body: B) -> Result<T>
+    where
+        T: DeserializeOwned,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let response = self.send(method, path, body).await?;
+        let body = response.into_body().collect().await.map_err(gone)?;
+        serde_json::from_slice(&body.to_bytes())
+            .with_context(|| format!("the daemon's answer to {path} was not understood"))
     }
 
     /// Calls `each` with every event that is streamed at the path, and `note` with what else is
@@ -89,7 +117,10 @@ impl Client {
         note: impl Fn(&str),
     ) -> Result<()> {
         let stream = async {
-            let mut body = self.send(Method::GET, path, None).await?.into_body();
+            let mut body = self
+                .send(Method::GET, path, Full::<Bytes>::default())
+                .await?
+                .into_body();
             let mut lines = Lines::default();
             // A daemon that is killed ends the stream in the middle, one that ends closes it.
             while let Some(Ok(frame)) = body.frame().await {
@@ -129,12 +160,10 @@ impl Client {
     }
 
     /// Sends a request and gives the answer, unless that is a problem.
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<Response<Incoming>> {
+    async fn send<B>(&self, method: Method, path: &str, body: B) -> Result<Response<Incoming>>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         let stream = self.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -142,11 +171,11 @@ impl Client {
             .method(method)
             .uri(format!("{BASE}{path}"))
             .header(header::HOST, "fw-ctl");
-        if body.is_some() {
+        if body.size_hint().exact() != Some(0) {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
-        let response = sender.send_request(request).await.map_err(gone)?;
+        let response = sender.send_request(request.body(body)?).await;
+        let response = response.map_err(gone)?;
         match response.status().is_success() {
             true => Ok(response),
             false => Err(refused(response).await?.into()),
@@ -173,7 +202,8 @@ impl Client {
     }
 }
 
-fn runtime() -> io::Result<runtime::Runtime> {
+/// What a request, or a wait, runs on.
+pub fn runtime() -> io::Result<runtime::Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 

@@ -1,28 +1,38 @@
 //! `import`: a file of prefixes becomes a part of a list, or all of it. The whole file is one
 //! request, which the daemon does whole or not at all.
+//!
+//! - [`source`]: reading it
+//! - [`wanted`]: what is sent of it
+//! - [`told`]: what is said of its lines
+//! - [`interrupt`]: what Ctrl-C means meanwhile
+
+mod interrupt;
+mod source;
+mod told;
+mod wanted;
 
 use std::{
-    fs,
-    io::{self, ErrorKind, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::Result;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use indicatif::ProgressBar;
+use fw_common::Prefix;
+use hyper::Method;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use self::{interrupt::Interrupt, source::Source, wanted::Wanted};
 use crate::{
-    api::wire::{Changed, Code, ProblemBody, Put, PutItem, Refused, Replace},
+    api::wire::{Changed, Code, Entry, Items, ProblemBody, PutOf, Refused, ReplaceOf},
     cli::{Context, changed, client::encode, failure::bad_input},
-    duration::Ttl,
-    listfile::{self, Format, Line, LineError},
+    listfile::{Format, Line, Parsed},
     policy::entry::{Action, ListName},
 };
 
-/// Warnings of one file that are spelled out.
-const MAX_WARNINGS: usize = 20;
+/// A bar is drawn again after so long.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What `import` takes.
 #[derive(Debug, clap::Args)]
@@ -38,6 +48,9 @@ pub struct Args {
     /// Remove what the list has and the file has not
     #[arg(long)]
     replace: bool,
+    /// Leave out what a shorter prefix of the file, or an allow, covers for at least as long
+    #[arg(long)]
+    drop_covered: bool,
     /// How the file is laid out
     #[arg(long, default_value = "auto", value_parser = format_parser())]
     format: Format,
@@ -56,104 +69,142 @@ fn format_parser() -> impl TypedValueParser<Value = Format> {
 }
 
 /// What an import did; the object of `--json`.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Imported {
     /// Positions are those of lines, from 0.
     #[serde(flatten)]
     changed: Changed,
-    /// From the first byte read to the daemon's answer.
+    /// Prefixes that stand in the file more than once, as often as they do so again.
+    duplicates: usize,
+    /// Prefixes left out because something shorter covers them.
+    covered: usize,
+    /// Lines that cannot be read.
+    invalid: usize,
+    /// From the start to the daemon's answer.
     seconds: f64,
+}
+
+impl Imported {
+    fn numbers(&self) -> String {
+        let by_daemon = |refused: &&Refused| refused.code != Code::BadInput;
+        let refused = self.changed.refused.iter().filter(by_daemon).count();
+        changed::numbers(changed::counts(&self.changed).into_iter().chain([
+            (self.duplicates, "duplicates"),
+            (self.covered, "covered"),
+            (self.invalid, "invalid"),
+            (refused, "refused"),
+        ]))
+    }
 }
 
 /// `fw-ctl import`
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let started = Instant::now();
-    let spinner = context.output.shows_progress().then(|| {
-        let spinner = ProgressBar::new_spinner().with_message(format!("importing {}", args.name()));
-        spinner.enable_steady_tick(Duration::from_millis(100));
-        spinner
-    });
-    let changed = import(args, context);
+    let bar = match context.output.shows_progress() {
+        true => ProgressBar::new_spinner(),
+        false => ProgressBar::hidden(),
+    };
+    let imported = import(args, context, &bar);
     // Before anything else is written to the terminal.
-    drop(spinner);
+    bar.finish_and_clear();
     let imported = Imported {
-        changed: changed?,
         seconds: started.elapsed().as_secs_f64(),
+        ..imported?
     };
     context.warn_of(&imported.changed);
-    context
-        .output
-        .done(&imported, |Imported { changed, seconds }| {
-            format!("{} in {seconds:.2} s", context.summary(changed))
-        })?;
+    context.output.done(&imported, |imported| {
+        let numbers = context.would(imported.numbers());
+        format!("{numbers} in {:.2} s", imported.seconds)
+    })?;
     Ok(changed::exit(&imported.changed))
 }
 
-fn import(args: &Args, context: &Context) -> Result<Changed> {
-    let file = args.name();
-    let parsed = listfile::parse(&read(&args.file, &file)?, args.format);
-    if !parsed.errors.is_empty() && !args.keep_going {
-        return Err(unreadable(&file, &parsed.errors).into());
+fn import(args: &Args, context: &Context, bar: &ProgressBar) -> Result<Imported> {
+    let interrupt = Interrupt::watch(bar.clone())?;
+    let file = source::name(&args.file);
+    let source = Source::open(&args.file)?;
+    show(bar, source.length(), &file);
+    let mut parsed = source.read(args.format, bar)?;
+    let invalid = parsed.errors.len() + parsed.more_errors;
+    let action = check(args, &file, &parsed)?;
+    let mut warnings = told::cleared(&file, &parsed.lines);
+    let mut wanted = Wanted::of(std::mem::take(&mut parsed.lines));
+    if args.drop_covered {
+        wanted.leave_out_covered(&allowed(action, context)?);
     }
-    let lines = &parsed.lines;
-    if args.replace && lines.len() <= parsed.errors.len() {
+    bar.set_style(ProgressStyle::default_spinner());
+    bar.set_message("applying");
+    interrupt.sending();
+    let mut changed: Changed = match send(args, action, &wanted, context) {
+        Ok(changed) => changed,
+        Err(error) => {
+            let mut problem: ProblemBody = error.downcast()?;
+            told::place(&mut problem.refused, &file, |position| {
+                wanted.line(position)
+            });
+            problem.refused.sort_by_key(|refused| refused.index);
+            return Err(problem.into());
+        }
+    };
+    told::place(&mut changed.refused, &file, |position| {
+        wanted.line(position)
+    });
+    changed.refused.extend(told::unread(&file, &parsed.errors));
+    changed.refused.sort_by_key(|refused| refused.index);
+    if parsed.more_errors > 0 {
+        let more = parsed.more_errors;
+        warnings.push(format!("{file}: {more} more lines cannot be read"));
+    }
+    changed.warnings.append(&mut warnings);
+    Ok(Imported {
+        changed,
+        duplicates: wanted.duplicates,
+        covered: wanted.covered,
+        invalid,
+        seconds: 0.0,
+    })
+}
+
+/// A bar of the bytes where their number is known.
+fn show(bar: &ProgressBar, length: Option<u64>, file: &str) {
+    if let Some(length) = length {
+        let bytes = "{msg} {wide_bar} {bytes}/{total_bytes}";
+        bar.set_length(length);
+        bar.set_style(ProgressStyle::with_template(bytes).unwrap_or(ProgressStyle::default_bar()));
+    }
+    bar.set_message(format!("reading {file}"));
+    bar.enable_steady_tick(TICK);
+}
+
+/// Whether the file may be imported, and as what.
+fn check(args: &Args, file: &str, parsed: &Parsed) -> Result<Action, ProblemBody> {
+    let bad = parsed.errors.len() + parsed.more_errors;
+    if bad > 0 && !args.keep_going {
+        return Err(told::unreadable(file, parsed));
+    }
+    if args.replace && parsed.lines.len() <= bad {
         let list = &args.list;
         let message =
             format!("{file} has no list to put in the place of {list}, which stays as it was");
         let hint = format!("look into the file; `fw-ctl flush {list}` empties the list");
-        return Err(bad_input(message).with_hint(hint).into());
+        return Err(bad_input(message).with_hint(hint));
     }
-    let action = args.action.map_or_else(|| action_of(&file, lines), Ok)?;
-    let mut changed: Changed = match send(args, action, lines, context) {
-        Ok(changed) => changed,
-        Err(error) => {
-            let mut problem: ProblemBody = error.downcast()?;
-            place(&mut problem.refused, &file, lines);
-            return Err(problem.into());
-        }
-    };
-    place(&mut changed.refused, &file, lines);
-    changed
-        .refused
-        .extend(parsed.errors.iter().map(|error| unread(&file, error)));
-    changed.refused.sort_by_key(|refused| refused.index);
-    changed.warnings.extend(cleared(&file, lines));
-    Ok(changed)
+    args.action
+        .map_or_else(|| action_of(file, &parsed.lines), Ok)
 }
 
-impl Args {
-    /// The file as messages name it.
-    fn name(&self) -> String {
-        match self.file.to_str() {
-            Some("-") => "stdin".to_owned(),
-            _ => self.file.display().to_string(),
-        }
+/// What beats a block, by prefix, with the seconds it has left.
+fn allowed(action: Action, context: &Context) -> Result<Vec<(Prefix, Option<u64>)>> {
+    if action == Action::Allow {
+        return Ok(Vec::new());
     }
-}
-
-/// The text of the file. What is not UTF-8 is replaced: in a prefix it makes the line a bad one,
-/// in a note it does no harm.
-fn read(path: &Path, name: &str) -> Result<String, ProblemBody> {
-    let bytes = match path.to_str() {
-        Some("-") => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-        }
-        _ => fs::read(path),
-    };
-    match bytes {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) => {
-            let code = match error.kind() {
-                ErrorKind::PermissionDenied => Code::Permission,
-                _ => Code::BadInput,
-            };
-            Err(ProblemBody::new(
-                code,
-                format!("cannot read {name}: {error}"),
-            ))
-        }
+    let allows: Items<Entry> = context.client.get("/allows")?;
+    let mut allowed = Vec::with_capacity(allows.items.len());
+    for entry in allows.items {
+        allowed.push((entry.prefix.parse()?, entry.ttl_s));
     }
+    allowed.sort_unstable();
+    Ok(allowed)
 }
 
 /// The one action that a file asks for.
@@ -174,25 +225,19 @@ fn action_of(file: &str, lines: &[Line]) -> Result<Action, ProblemBody> {
     }
 }
 
-fn send(args: &Args, action: Action, lines: &[Line], context: &Context) -> Result<Changed> {
-    let item = |line: &Line| PutItem {
-        prefix: line.prefix.to_string(),
-        ttl_s: line.ttl.and_then(Ttl::secs),
-        comment: line.comment.as_str().to_owned(),
-    };
-    let items = lines.iter().map(item).collect();
+fn send(args: &Args, action: Action, items: &Wanted, context: &Context) -> Result<Changed> {
     let (keep_going, dry_run) = (args.keep_going, context.global.dry_run);
     if args.replace {
-        let body = Replace {
+        let body = ReplaceOf {
             action: action.name().to_owned(),
             items,
             keep_going,
             dry_run,
         };
         let path = format!("/lists/{}", encode(args.list.as_str()));
-        return context.client.put(&path, &body);
+        return context.client.stream(Method::PUT, &path, &body);
     }
-    let body = Put {
+    let body = PutOf {
         items,
         list: Some(args.list.to_string()),
         keep_going,
@@ -203,102 +248,17 @@ fn send(args: &Args, action: Action, lines: &[Line], context: &Context) -> Resul
         Action::Block => "/blocks",
         Action::Allow => "/allows",
     };
-    context.client.post(path, &body)
-}
-
-/// Gives refused items the lines they come from.
-fn place(refused: &mut [Refused], file: &str, lines: &[Line]) {
-    for refused in refused {
-        if let Some(line) = lines.get(refused.index) {
-            refused.index = line.line - 1;
-            refused.message = format!("{file}:{}: {}", line.line, refused.message);
-        }
-    }
-}
-
-fn unreadable(file: &str, errors: &[LineError]) -> ProblemBody {
-    let lines = match errors.len() {
-        1 => "1 line".to_owned(),
-        many => format!("{many} lines"),
-    };
-    let message = format!("{file}: {lines} cannot be read, nothing was imported");
-    ProblemBody {
-        refused: errors.iter().map(|error| unread(file, error)).collect(),
-        ..bad_input(message).with_hint("mend them, or leave them out with --keep-going")
-    }
-}
-
-fn unread(file: &str, error: &LineError) -> Refused {
-    let LineError { line, text, reason } = error;
-    Refused {
-        prefix: text.clone(),
-        index: line - 1,
-        code: Code::BadInput,
-        message: format!("{file}:{line}: {reason}: `{text}`"),
-    }
-}
-
-/// Warnings of the lines whose prefix is not what it says.
-fn cleared(file: &str, lines: &[Line]) -> Vec<String> {
-    let cleared: Vec<&Line> = lines.iter().filter(|line| line.host_bits_cleared).collect();
-    let warning = |line: &&Line| {
-        format!(
-            "{file}:{}: host bits are set, {} is taken",
-            line.line, line.prefix
-        )
-    };
-    let mut warnings: Vec<String> = cleared.iter().take(MAX_WARNINGS).map(warning).collect();
-    if cleared.len() > MAX_WARNINGS {
-        let more = cleared.len() - MAX_WARNINGS;
-        warnings.push(format!("{file}: host bits are set in {more} more lines"));
-    }
-    warnings
+    context.client.stream(Method::POST, path, &body)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(text: &str) -> Vec<Line> {
-        listfile::parse(text, Format::Auto).lines
-    }
-
-    #[test]
-    fn bad_lines_are_named_with_their_numbers() {
-        let parsed = listfile::parse("192.0.2.1\n# note\nbogus\n\n192.0.2.0/33\n", Format::Auto);
-        let problem = unreadable("a.txt", &parsed.errors);
-        assert_eq!(problem.code.exit(), 2);
-        assert_eq!(
-            problem.message,
-            "a.txt: 2 lines cannot be read, nothing was imported"
-        );
-        let messages: Vec<_> = problem
-            .refused
-            .iter()
-            .map(|refused| &refused.message)
-            .collect();
-        assert!(messages[0].starts_with("a.txt:3: "), "{}", messages[0]);
-        assert!(messages[1].starts_with("a.txt:5: "), "{}", messages[1]);
-        assert_eq!(problem.refused[1].index, 4);
-    }
-
-    #[test]
-    fn what_the_daemon_refuses_is_named_with_its_line_even_behind_a_range() {
-        let lines = lines("192.0.2.1-192.0.2.4\n\n198.51.100.1\n");
-        let mut refused = [(2, "192.0.2.4"), (3, "198.51.100.1")].map(|(index, prefix)| Refused {
-            prefix: prefix.into(),
-            index,
-            code: Code::GuardRefused,
-            message: format!("{prefix} is guarded"),
-        });
-        place(&mut refused, "-", &lines);
-        assert_eq!(refused[0].message, "-:1: 192.0.2.4 is guarded");
-        assert_eq!(refused[1].message, "-:3: 198.51.100.1 is guarded");
-        assert_eq!(refused.map(|refused| refused.index), [0, 2]);
-    }
+    use crate::listfile;
 
     #[test]
     fn a_file_has_one_action() {
+        let lines = |text| listfile::parse(text, Format::Auto).lines;
         let action = |text| action_of("f", &lines(text));
         assert_eq!(action(""), Ok(Action::Block));
         assert_eq!(action("192.0.2.1\n"), Ok(Action::Block));
@@ -314,13 +274,31 @@ mod tests {
     }
 
     #[test]
-    fn cleared_host_bits_are_warned_of_but_not_without_end() {
-        let text: String = (0..25)
-            .map(|n| format!("192.0.{n}.1/24\n192.0.{n}.0/25\n"))
-            .collect();
-        let warnings = cleared("f", &lines(&text));
-        assert_eq!(warnings.len(), MAX_WARNINGS + 1);
-        assert_eq!(warnings[1], "f:3: host bits are set, 192.0.1.0/24 is taken");
-        assert_eq!(warnings[20], "f: host bits are set in 5 more lines");
+    fn what_an_import_did_is_told_apart() {
+        let refused = |code| Refused {
+            prefix: String::new(),
+            index: 0,
+            code,
+            message: String::new(),
+        };
+        let imported = Imported {
+            changed: Changed {
+                added: 4,
+                unchanged: 1,
+                refused: [Code::BadInput, Code::GuardRefused, Code::GuardRefused]
+                    .map(refused)
+                    .into(),
+                ..Changed::default()
+            },
+            duplicates: 3,
+            covered: 2,
+            invalid: 1,
+            seconds: 0.0,
+        };
+        assert_eq!(
+            imported.numbers(),
+            "4 added, 1 unchanged, 3 duplicates, 2 covered, 1 invalid, 2 refused"
+        );
+        assert_eq!(Imported::default().numbers(), "nothing to do");
     }
 }

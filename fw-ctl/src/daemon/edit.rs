@@ -1,15 +1,18 @@
-//! Changes as they come over the socket: read, judged, committed.
+//! Changes as they come over the socket: judged, committed.
 
-use std::{collections::BTreeSet, time::Duration};
+mod requested;
 
-use fw_common::Prefix;
+use std::collections::BTreeSet;
+
+pub use self::requested::Requested;
+pub(super) use self::requested::read_prefix;
 
 use super::{
     owner::{Owner, counts},
     problem::{Failure, bad_input},
 };
 use crate::{
-    api::wire::{self, Changed, Code, Refused},
+    api::wire::{self, BatchOf, Changed, Code, PutOf, Refused, ReplaceOf},
     host::clock,
     policy::{
         change::{Change, Draft},
@@ -33,7 +36,12 @@ impl Owner {
     ///
     /// # Errors
     /// The first refusal, unless `keep_going`.
-    pub fn put(&mut self, action: Action, put: &wire::Put, by: &str) -> Result<Changed, Failure> {
+    pub fn put(
+        &mut self,
+        action: Action,
+        put: PutOf<Requested>,
+        by: &str,
+    ) -> Result<Changed, Failure> {
         let how = How {
             keep_going: put.keep_going,
             dry_run: put.dry_run,
@@ -44,7 +52,7 @@ impl Owner {
         };
         let strict = put.strict;
         let file = self.file_of(&list);
-        let changed = self.change(&put.items, how, by, |items| Change::Put {
+        let changed = self.change(put.items, how, by, |items| Change::Put {
             action,
             list,
             items,
@@ -60,7 +68,7 @@ impl Owner {
     pub fn replace(
         &mut self,
         name: &str,
-        replace: &wire::Replace,
+        replace: ReplaceOf<Requested>,
         by: &str,
     ) -> Result<Changed, Failure> {
         let how = How {
@@ -73,7 +81,7 @@ impl Owner {
             .parse()
             .map_err(|error: ActionError| bad_input(error.to_string()))?;
         let file = self.file_of(&list);
-        let changed = self.change(&replace.items, how, by, |items| Change::Replace {
+        let changed = self.change(replace.items, how, by, |items| Change::Replace {
             action,
             list,
             items,
@@ -107,7 +115,7 @@ impl Owner {
     ///
     /// # Errors
     /// The first refusal: all or nothing.
-    pub fn batch(&mut self, batch: &wire::Batch, by: &str) -> Result<Changed, Failure> {
+    pub fn batch(&mut self, batch: BatchOf<Requested>, by: &str) -> Result<Changed, Failure> {
         let now = clock::now();
         let how = How {
             dry_run: batch.dry_run,
@@ -115,8 +123,8 @@ impl Owner {
         };
         let mut all = Draft::default();
         for (action, puts, removals) in [
-            (Action::Allow, &batch.allow, &batch.unallow),
-            (Action::Block, &batch.block, &batch.unblock),
+            (Action::Allow, batch.allow, &batch.unallow),
+            (Action::Block, batch.block, &batch.unblock),
         ] {
             let mut prefixes = BTreeSet::new();
             for text in removals {
@@ -124,8 +132,14 @@ impl Owner {
                 all.warnings.extend(warning);
                 prefixes.insert(prefix);
             }
-            let (items, refused) = read_items(puts, now, &mut all.warnings);
-            refuse(refused, puts.len())?;
+            let Requested {
+                items,
+                refused,
+                warnings,
+                total,
+            } = puts.check()?;
+            all.warnings.extend(warnings);
+            refuse(refused, total)?;
             if let Some(item) = items.iter().find(|item| prefixes.contains(&item.prefix)) {
                 return Err(bad_input(format!(
                     "{} is to be added and removed in one batch",
@@ -144,7 +158,7 @@ impl Owner {
             };
             all = all.and(self.policy.prepare(removal, now)?);
             let draft = self.policy.prepare(put, now)?;
-            refuse(refusals(&draft), puts.len())?;
+            refuse(refusals(&draft), total)?;
             all = all.and(draft);
         }
         self.finish(all, how, now, by)
@@ -173,32 +187,27 @@ impl Owner {
 
     fn change(
         &mut self,
-        items: &[wire::PutItem],
+        requested: Requested,
         how: How,
         by: &str,
         change: impl FnOnce(Vec<Item>) -> Change,
     ) -> Result<Changed, Failure> {
         let now = clock::now();
-        let mut warnings = Vec::new();
-        let (read, mut refused) = read_items(items, now, &mut warnings);
-        // Positions among the items that were read lead back to positions among all.
-        let unread: Vec<usize> = refused.iter().map(|refused| refused.index).collect();
-        let positions: Vec<usize> = (0..items.len())
-            .filter(|index| unread.binary_search(index).is_err())
-            .collect();
-        let mut draft = self.policy.prepare(change(read), now)?;
-        refused.extend(refusals(&draft).into_iter().map(|refused| {
-            Refused {
-                index: positions
-                    .get(refused.index)
-                    .copied()
-                    .unwrap_or(refused.index),
-                ..refused
-            }
+        let Requested {
+            items,
+            mut refused,
+            mut warnings,
+            total,
+        } = requested.check()?;
+        let position = Requested::positions(&refused);
+        let mut draft = self.policy.prepare(change(items), now)?;
+        refused.extend(refusals(&draft).into_iter().map(|refused| Refused {
+            index: position(refused.index),
+            ..refused
         }));
         refused.sort_by_key(|refused| refused.index);
         if !how.keep_going {
-            refuse(std::mem::take(&mut refused), items.len())?;
+            refuse(std::mem::take(&mut refused), total)?;
         }
         warnings.append(&mut draft.warnings);
         draft.warnings = warnings;
@@ -230,28 +239,15 @@ impl Owner {
     }
 }
 
+/// Items, those that make no sense, and what the user should know.
 pub(super) fn read_items(
     items: &[wire::PutItem],
     now: Now,
     warnings: &mut Vec<String>,
 ) -> (Vec<Item>, Vec<Refused>) {
-    let mut read = Vec::with_capacity(items.len());
-    let mut refused = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        match read_item(item, now) {
-            Ok((item, warning)) => {
-                read.push(item);
-                warnings.extend(warning);
-            }
-            Err(failure) => refused.push(Refused {
-                prefix: item.prefix.clone(),
-                index,
-                code: failure.code,
-                message: failure.message,
-            }),
-        }
-    }
-    (read, refused)
+    let mut requested = Requested::of(items, now);
+    warnings.append(&mut requested.warnings);
+    (requested.items, requested.refused)
 }
 
 /// What a draft refuses, by position among its items.
@@ -274,35 +270,6 @@ fn warned(changed: Result<Changed, Failure>, warning: Option<String>) -> Result<
     Ok(changed)
 }
 
-fn read_item(item: &wire::PutItem, now: Now) -> Result<(Item, Option<String>), Failure> {
-    let (prefix, warning) = read_prefix(&item.prefix)?;
-    if item.ttl_s == Some(0) {
-        return Err(bad_input(format!(
-            "{prefix}: an entry of 0 seconds would end before it begins"
-        )));
-    }
-    let comment = item
-        .comment
-        .parse()
-        .map_err(|error| bad_input(format!("{prefix}: {error}")))?;
-    let item = Item {
-        prefix,
-        deadline: item.ttl_s.map(|secs| now.after(Duration::from_secs(secs))),
-        comment,
-    };
-    Ok((item, warning))
-}
-
-/// A prefix, and a warning when host bits were cleared.
-pub(super) fn read_prefix(text: &str) -> Result<(Prefix, Option<String>), Failure> {
-    let (prefix, cleared) = Prefix::parse(text).map_err(|error| {
-        let shown: String = text.chars().take(64).collect();
-        bad_input(format!("{shown:?}: {error}"))
-    })?;
-    let warning = cleared.then(|| format!("{text} has host bits, {prefix} is taken"));
-    Ok((prefix, warning))
-}
-
 fn list_name(text: &str) -> Result<ListName, Failure> {
     text.parse().map_err(|error| {
         let shown: String = text.chars().take(64).collect();
@@ -311,14 +278,14 @@ fn list_name(text: &str) -> Result<ListName, Failure> {
 }
 
 /// All or nothing: a single refused item refuses the change.
-fn refuse(mut refused: Vec<Refused>, asked: usize) -> Result<(), Failure> {
+fn refuse(mut refused: Vec<Refused>, requested: usize) -> Result<(), Failure> {
     let Some(first) = refused.first() else {
         return Ok(());
     };
-    let message = match asked {
+    let message = match requested {
         1 => first.message.clone(),
         _ => format!(
-            "{} of {asked} prefixes are refused, nothing was changed",
+            "{} of {requested} prefixes are refused, nothing was changed",
             refused.len()
         ),
     };

@@ -39,17 +39,20 @@ struct Record<'a> {
     ttl_s: Option<u64>,
 }
 
-/// Reads a whole document.
-pub(super) fn document(text: &str, parsed: &mut Parsed) {
+/// Reads a whole document that stands behind `before` lines.
+pub(super) fn document(text: &str, before: usize, parsed: &mut Parsed) {
     let (shape, elements) = match elements(text) {
         Ok(found) => found,
         Err((line, reason)) => {
             let raw = text.lines().nth(line - 1).unwrap_or_default();
-            let text = shortened(raw.trim());
-            return parsed.errors.push(LineError { line, text, reason });
+            return parsed.fail(LineError {
+                line: before + line,
+                text: shortened(raw.trim()),
+                reason,
+            });
         }
     };
-    let (mut line, mut seen) = (1, 0);
+    let (mut line, mut seen) = (before + 1, 0);
     for element in elements {
         let raw = element.get();
         let start = raw.as_ptr().addr() - text.as_ptr().addr();

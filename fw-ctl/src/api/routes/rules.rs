@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::{
     super::{
         Peer,
-        reply::{Body, Reply},
+        body::Body,
+        reply::Reply,
         wire::{self, Applied, Base, Changed, Diff, Items, RuleAdded, RulePut},
     },
     Asked, asked,

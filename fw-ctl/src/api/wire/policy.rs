@@ -1,9 +1,11 @@
 //! Entries, lists, the guard, and changes to them.
 
+use std::ops::Not;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Code;
+use super::{Code, PutItem};
 
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,7 +15,7 @@ pub struct Entry {
     /// `block` or `allow`.
     pub action: String,
     /// Whether it only counts what it would drop; not there if it does not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub observed: bool,
     /// Name of the list.
     pub list: String,
@@ -53,66 +55,61 @@ impl<T> Items<T> {
     }
 }
 
+/// A [`PutOf`] with its items in memory.
+pub type Put = PutOf<Vec<PutItem>>;
+
 /// `POST /blocks`, `POST /allows`: all or nothing unless `keep_going`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Put {
+pub struct PutOf<I> {
     /// What to add.
-    pub items: Vec<PutItem>,
+    pub items: I,
     /// List to add to; `local` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<String>,
     /// Leave out what is refused instead of refusing everything.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub keep_going: bool,
     /// Refuse what is there already (409).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub strict: bool,
     /// Check and count only.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub dry_run: bool,
 }
 
-/// One prefix of a [`Put`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PutItem {
-    /// `192.0.2.1` or `192.0.2.0/24`.
-    pub prefix: String,
-    /// Seconds to live.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_s: Option<u64>,
-    /// Empty without one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub comment: String,
-}
+/// A [`ReplaceOf`] with its items in memory.
+pub type Replace = ReplaceOf<Vec<PutItem>>;
 
 /// `PUT /lists/{name}`: the list has exactly these entries of this action afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Replace {
+pub struct ReplaceOf<I> {
     /// `block` or `allow`.
     pub action: String,
     /// All of its entries.
-    pub items: Vec<PutItem>,
+    pub items: I,
     /// As in [`Put`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub keep_going: bool,
     /// As in [`Put`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub dry_run: bool,
 }
+
+/// A [`BatchOf`] with its items in memory.
+pub type Batch = BatchOf<Vec<PutItem>>;
 
 /// `POST /batch`: several changes, all or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Batch {
+pub struct BatchOf<I> {
     /// To be added to the blocks of `local`.
     #[serde(default)]
-    pub block: Vec<PutItem>,
+    pub block: I,
     /// To be added to the allows of `local`.
     #[serde(default)]
-    pub allow: Vec<PutItem>,
+    pub allow: I,
     /// Blocked prefixes to be removed from every list.
     #[serde(default)]
     pub unblock: Vec<String>,
@@ -120,7 +117,7 @@ pub struct Batch {
     #[serde(default)]
     pub unallow: Vec<String>,
     /// Check and count only.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub dry_run: bool,
 }
 

@@ -1,0 +1,207 @@
+//! Bodies in JSON. A large one is read while it comes, on a thread of its own, so that neither all
+//! of its text is held nor other requests wait.
+
+use std::io::{self, BufReader, Read};
+
+use axum::{
+    body::{Body as Incoming, Bytes},
+    extract::{FromRequest, Request},
+    http::header,
+};
+use bytes::Buf as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::mpsc::{Receiver, channel},
+    task::spawn_blocking,
+};
+
+use super::wire::{Code, ProblemBody};
+
+/// Largest body: as many prefixes as one request may have fit, and as many with short comments.
+const MAX_BYTES: usize = 256 << 20;
+
+/// A larger body is not read where the others are.
+const LARGE: usize = 64 << 10;
+
+/// Pieces of a body that may wait to be read.
+const WAITING: usize = 8;
+
+/// A body in JSON; anything else is refused in our own words.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = ProblemBody;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()?.split(';').next());
+        if kind.is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(bad("the body must be application/json"));
+        }
+        let mut body = Limited {
+            body: request.into_body(),
+            left: MAX_BYTES,
+        };
+        if body.body.size_hint().lower() > MAX_BYTES as u64 {
+            return Err(too_large());
+        }
+        let mut start = Vec::new();
+        while let Some(piece) = body.next().await? {
+            start.extend_from_slice(&piece);
+            if start.len() > LARGE {
+                return body.read_apart(start.into()).await.map(Self);
+            }
+        }
+        serde_json::from_slice(&start).map(Self).map_err(unread)
+    }
+}
+
+/// A body that may have so many bytes more.
+struct Limited {
+    body: Incoming,
+    left: usize,
+}
+
+impl Limited {
+    /// The next piece, unless it is beyond the limit.
+    async fn next(&mut self) -> Result<Option<Bytes>, ProblemBody> {
+        let Some(frame) = self.body.frame().await else {
+            return Ok(None);
+        };
+        let frame = frame.map_err(|error| bad(format!("the body: {error}")))?;
+        let piece = frame.into_data().unwrap_or_default();
+        self.left = self.left.checked_sub(piece.len()).ok_or_else(too_large)?;
+        Ok(Some(piece))
+    }
+
+    /// Reads it on another thread.
+    async fn read_apart<T>(mut self, start: Bytes) -> Result<T, ProblemBody>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (pieces, from) = channel(WAITING);
+        let coming = Coming { piece: start, from };
+        let reading = spawn_blocking(|| {
+            serde_json::from_reader(BufReader::with_capacity(LARGE, coming)).map_err(unread)
+        });
+        while let Some(piece) = self.next().await? {
+            // What makes no sense is not read to its end.
+            if pieces.send(piece).await.is_err() {
+                break;
+            }
+        }
+        drop(pieces);
+        let broke_off = |error| ProblemBody::new(Code::Internal, format!("the body: {error}"));
+        reading.await.map_err(broke_off)?
+    }
+}
+
+/// A body as a thread reads it.
+struct Coming {
+    piece: Bytes,
+    from: Receiver<Bytes>,
+}
+
+impl Read for Coming {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.from.blocking_recv() {
+                Some(piece) => self.piece = piece,
+                None => return Ok(0),
+            }
+        }
+        let bytes = to.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut to[..bytes]);
+        Ok(bytes)
+    }
+}
+
+fn unread(error: serde_json::Error) -> ProblemBody {
+    bad(format!("the body: {error}"))
+}
+
+fn bad(message: impl Into<String>) -> ProblemBody {
+    ProblemBody::new(Code::BadInput, message)
+}
+
+fn too_large() -> ProblemBody {
+    let mib = MAX_BYTES >> 20;
+    let message = format!("the body is larger than {mib} MiB, nothing was changed");
+    ProblemBody::new(Code::TooLarge, message)
+        .with_hint("send it in parts; a list that is replaced has to fit into one request")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is read of a body that comes in pieces of this size.
+    async fn read(kind: &str, body: &str, size: usize) -> Result<Value, ProblemBody> {
+        let pieces: Vec<_> = body
+            .as_bytes()
+            .chunks(size)
+            .map(Bytes::copy_from_slice)
+            .collect();
+        let pieces = stream::iter(pieces.into_iter().map(Ok::<_, io::Error>));
+        let request = Request::builder()
+            .header(header::CONTENT_TYPE, kind)
+            .body(Incoming::from_stream(pieces))
+            .expect("a request");
+        Body::from_request(request, &())
+            .await
+            .map(|Body(value)| value)
+    }
+
+    #[tokio::test]
+    async fn small_and_large_bodies_are_read_however_they_are_cut() {
+        let large = json!(vec!["é192.0.2.1"; 20_000]);
+        for value in [json!({"a": 1}), large] {
+            let text = value.to_string();
+            for size in [7, 1000, 65_537, text.len()] {
+                let found = read("application/json; charset=utf-8", &text, size).await;
+                assert_eq!(found, Ok(value.clone()));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused_with_its_place() {
+        let filler = "1,".repeat(100_000);
+        for (text, reason) in [
+            (
+                String::new(),
+                "EOF while parsing a value at line 1 column 0",
+            ),
+            ("[1".into(), "EOF while parsing a list"),
+            ("[1] x".into(), "trailing characters at line 1 column 5"),
+            (format!("[{filler}"), "EOF while parsing a value"),
+            (format!("[{filler}1]]"), "trailing characters"),
+            (format!("[x{filler}1]"), "expected value at line 1 column 2"),
+        ] {
+            let problem = read("application/json", &text, 1000)
+                .await
+                .expect_err(reason);
+            assert_eq!(problem.code, Code::BadInput);
+            assert!(problem.message.contains(reason), "{}", problem.message);
+        }
+        let problem = read("text/plain", "{}", 10).await.expect_err("no JSON");
+        assert_eq!(problem.message, "the body must be application/json");
+    }
+
+    #[tokio::test]
+    async fn a_body_has_an_end_even_if_it_says_nothing() {
+        let blank = Bytes::from(vec![b' '; 1 << 20]);
+        let pieces = stream::repeat_with(move || Ok::<_, io::Error>(blank.clone()));
+        let request = Request::builder()
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Incoming::from_stream(pieces))
+            .expect("a request");
+        let read = Body::<Value>::from_request(request, &()).await;
+        assert_eq!(read.err().map(|problem| problem.code), Some(Code::TooLarge));
+    }
+}
