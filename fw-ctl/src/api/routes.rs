@@ -1,12 +1,13 @@
 //! The table of endpoints. Handlers read what was asked and hand it to the owner of the policy.
 
+mod bench;
 mod rules;
 
 use std::net::IpAddr;
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State, rejection::QueryRejection},
+    extract::{ConnectInfo, Path, Query, State, rejection::QueryRejection},
     response::Response,
     routing::{delete, get, post},
 };
@@ -14,19 +15,19 @@ use fw_common::abi;
 use serde::Deserialize;
 
 use super::{
-    Peer, events,
-    reply::{self, Body, Reply},
+    Peer,
+    body::Body,
+    events,
+    reply::{self, Reply},
     wire::{
-        self, Changed, Check, Code, Guarded, Items, ProblemBody, ScanStatus, Status, Version, Why,
+        self, BatchOf, Changed, Check, Code, Guarded, Items, ProblemBody, PutOf, ReplaceOf,
+        ScanStatus, Status, Version, Why,
     },
 };
 use crate::{
-    daemon::{handle::Handle, report::Filter},
+    daemon::{edit::Requested, handle::Handle, report::Filter},
     policy::entry::Action,
 };
-
-/// A million prefixes with comments fit.
-const MAX_BODY_BYTES: usize = 256 << 20;
 
 /// Every endpoint.
 pub fn router(handle: Handle) -> Router {
@@ -49,6 +50,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/rollback", post(rules::roll_back))
         .route("/diff", get(rules::diff))
         .route("/repair", post(rules::repair))
+        .route("/bench", post(bench::measure))
         .route("/check", get(check))
         .route("/why", get(why))
         .route("/events", get(events::stream))
@@ -58,7 +60,6 @@ pub fn router(handle: Handle) -> Router {
     Router::new()
         .nest("/api/v1", api)
         .fallback(nothing_here)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(handle)
 }
 
@@ -130,25 +131,29 @@ async fn list(
 async fn block(
     State(handle): State<Handle>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(put): Body<wire::Put>,
+    Body(put): Body<PutOf<Requested>>,
 ) -> Response {
     reply::put(put_block(&handle, peer, put).await)
 }
 
 /// The guard is looked at first: the session that asks may be newer than the last look.
-async fn put_block(handle: &Handle, peer: Peer, put: wire::Put) -> Result<Changed, ProblemBody> {
+async fn put_block(
+    handle: &Handle,
+    peer: Peer,
+    put: PutOf<Requested>,
+) -> Result<Changed, ProblemBody> {
     handle.refresh_guard().await?;
     handle
-        .change(move |owner| owner.put(Action::Block, &put, &peer.name()))
+        .change(move |owner| owner.put(Action::Block, put, &peer.name()))
         .await
 }
 
 async fn allow(
     State(handle): State<Handle>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(put): Body<wire::Put>,
+    Body(put): Body<PutOf<Requested>>,
 ) -> Response {
-    let changed = handle.change(move |owner| owner.put(Action::Allow, &put, &peer.name()));
+    let changed = handle.change(move |owner| owner.put(Action::Allow, put, &peer.name()));
     reply::put(changed.await)
 }
 
@@ -173,10 +178,10 @@ async fn unallow(
 async fn batch(
     State(handle): State<Handle>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(batch): Body<wire::Batch>,
+    Body(batch): Body<BatchOf<Requested>>,
 ) -> Reply<Changed> {
     handle.refresh_guard().await?;
-    let job = handle.change(move |owner| owner.batch(&batch, &peer.name()));
+    let job = handle.change(move |owner| owner.batch(batch, &peer.name()));
     job.await.map(Json)
 }
 
@@ -188,10 +193,10 @@ async fn replace(
     State(handle): State<Handle>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(name): Path<String>,
-    Body(replace): Body<wire::Replace>,
+    Body(replace): Body<ReplaceOf<Requested>>,
 ) -> Reply<Changed> {
     handle.refresh_guard().await?;
-    let job = handle.change(move |owner| owner.replace(&name, &replace, &peer.name()));
+    let job = handle.change(move |owner| owner.replace(&name, replace, &peer.name()));
     job.await.map(Json)
 }
 

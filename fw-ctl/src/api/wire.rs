@@ -3,17 +3,23 @@
 //!
 //! Times are RFC 3339 in UTC, `null` means never, numbers are numbers.
 
+mod bench;
 mod event;
+mod item;
 mod policy;
 mod problem;
 mod rules;
 mod scan;
 mod status;
+mod tables;
 mod verdict;
 
+pub use bench::{Bench, Cost, PacketCost};
 pub use event::{DropSample, Event, EventKind, EventsQuery};
+pub use item::{MAX_ITEMS, PutItem, ReadItem};
 pub use policy::{
-    Batch, Changed, Entry, GuardPut, Guarded, Items, List, Put, PutItem, Refused, Replace,
+    Batch, BatchOf, Changed, Entry, GuardPut, Guarded, Items, List, Put, PutOf, Refused, Replace,
+    ReplaceOf,
 };
 pub use problem::{Code, Problem, ProblemBody};
 pub use rules::{
@@ -26,5 +32,6 @@ pub use scan::{
     RollUp, ScanBlocks, ScanChange, ScanEvent, ScanReset, ScanServed, ScanSource, ScanStatus,
     ScanTotals, Unroll,
 };
-pub use status::{Interface, Program, Samples, Status, Table, Total, Version};
+pub use status::{Interface, Program, Samples, Status, Total, Version};
+pub use tables::{Memory, Table};
 pub use verdict::{Check, Layer, ProbePacket, Why, WhyQuery};

@@ -4,6 +4,9 @@ mod interfaces;
 mod kernel;
 mod netfilter;
 mod places;
+mod tables;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -23,6 +26,9 @@ pub struct Args {
     /// Only this interface, instead of all; may be repeated
     #[arg(short, long = "iface", value_name = "IFACE")]
     interfaces: Vec<String>,
+    /// The daemon's configuration file, for the sizes of its tables
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     places: Places,
 }
@@ -81,6 +87,7 @@ impl Check {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let mut checks = kernel::checks();
     checks.extend(places::checks(&args.places, &context.global.socket));
+    checks.push(tables::check(args.config.as_deref()));
     checks.push(guard(&host::look()));
     checks.extend(netfilter::checks());
     checks.extend(interfaces::checks(&args.interfaces, &args.places.pin_dir));

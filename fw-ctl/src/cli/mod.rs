@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod apply;
+pub mod bench;
 pub mod block;
 pub mod changed;
 pub mod check;
@@ -200,6 +201,9 @@ pub enum Verb {
     /// Make the layers equal to the policy now
     #[command(after_help = "Example:\n  fw-ctl repair --dry-run")]
     Repair,
+    /// Measure what a packet costs in the loaded program, on this machine; disturbs no traffic
+    #[command(after_help = "Example:\n  fw-ctl bench --json")]
+    Bench,
     /// Print drops, scans and changes as they happen, until Ctrl-C
     #[command(after_help = "Example:\n  fw-ctl tail --scans --json")]
     Tail(tail::Args),
@@ -296,6 +300,7 @@ impl Verb {
             Self::Rollback => confirm::rollback(context),
             Self::Diff => diff::run(context),
             Self::Repair => diff::repair(context),
+            Self::Bench => bench::run(context),
             Self::Tail(args) => tail::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),

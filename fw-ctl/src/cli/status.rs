@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    api::wire::{Interface, MirrorStatus, Status},
+    api::wire::{Interface, Memory, MirrorStatus, Status, Table},
     cli::{
         Context, confirm,
         output::{Output, escape, table},
@@ -13,9 +13,13 @@ use crate::{
 /// `fw-ctl status`
 pub fn run(context: &Context) -> Result<u8> {
     let status: Status = context.client.get("/status")?;
-    context
-        .output
-        .either(&status, |status| screen(status, &context.output))?;
+    context.output.either(&status, |status| {
+        let mut text = screen(status, &context.output);
+        if context.global.verbose > 0 {
+            text += &format!("\n{}\n{}", tables(&status.tables), maps(&status.memory));
+        }
+        text
+    })?;
     Ok(exit(&status))
 }
 
@@ -29,7 +33,6 @@ fn screen(status: &Status, output: &Output) -> String {
         head(status, output),
         interfaces(&status.interfaces),
         lists(status),
-        tables(status),
         totals(status),
     ];
     parts.join("\n")
@@ -66,6 +69,7 @@ fn head(status: &Status, output: &Output) -> String {
     text += &format!("scan     {}\n", escape(&status.scan));
     text += &mirror(&status.mirror, output);
     text += &format!("guard    {} prefixes\n", status.guard);
+    text += &format!("tables   {}\n", room(status));
     let samples = &status.samples;
     text + &format!(
         "samples  {} held back, {} lost\n",
@@ -126,17 +130,35 @@ fn lists(status: &Status) -> String {
     table(["LIST", "BLOCKS", "ALLOWS"], rows)
 }
 
-fn tables(status: &Status) -> String {
-    let rows = status.tables.iter().map(|table| {
-        let percent = (table.used * 100).checked_div(table.capacity).unwrap_or(0);
+/// What all tables take, and how full the fullest is: it is the one that refuses.
+fn room(status: &Status) -> String {
+    let bytes = status.memory.iter().map(|map| map.bytes).sum();
+    // The first of several.
+    let fullest = status.tables.iter().rev().max_by_key(|table| table.fill());
+    let fill = fullest.map(|table| format!(", {} % full ({})", table.fill(), table.name));
+    format!("{} in the kernel{}", mib(bytes), fill.unwrap_or_default())
+}
+
+/// Memory, as shown to people.
+pub fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn tables(tables: &[Table]) -> String {
+    let rows = tables.iter().map(|table| {
         [
-            table.map.clone(),
+            table.name.clone(),
             table.used.to_string(),
             table.capacity.to_string(),
-            format!("{percent} %"),
+            format!("{} %", table.fill()),
         ]
     });
     table(["TABLE", "USED", "CAPACITY", "FILL"], rows)
+}
+
+fn maps(maps: &[Memory]) -> String {
+    let rows = maps.iter().map(|map| [map.map.clone(), mib(map.bytes)]);
+    table(["MAP", "MEMORY"], rows)
 }
 
 /// The outcomes that occurred.
@@ -160,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::wire::{List, Pending, Program, Samples, Table, Total},
+        api::wire::{List, Pending, Program, Samples, Total},
         cli::output::Format,
     };
 
@@ -191,11 +213,19 @@ mod tests {
                 blocks: 3,
                 allows: 1,
             }],
-            tables: vec![Table {
-                map: "BLOCK_V4".into(),
-                used: 3,
-                capacity: 300,
-            }],
+            tables: [("block_v4", 3), ("block_v6", 299)]
+                .map(|(name, used)| Table {
+                    name: name.into(),
+                    used,
+                    capacity: 300,
+                })
+                .into(),
+            memory: [("ROWS_V4", 2 << 20), ("NEAR", 1 << 19)]
+                .map(|(map, bytes)| Memory {
+                    map: map.into(),
+                    bytes,
+                })
+                .into(),
             totals: [("drop", "block", 9), ("pass", "tags", 0)]
                 .map(|(action, reason, packets)| Total {
                     action: action.into(),
@@ -237,7 +267,7 @@ mod tests {
             "rules    3",
             "eth0       2      native  the driver runs it",
             "local  3       1",
-            "BLOCK_V4  3     300       1 %",
+            "tables   2.5 MiB in the kernel, 99 % full (block_v6)",
             "drop    block   ipv4    9        540",
         ] {
             assert!(
@@ -246,6 +276,24 @@ mod tests {
             );
         }
         assert!(!text.contains("tags"), "what did not occur is not shown");
+    }
+
+    #[test]
+    fn the_fullest_table_is_named_and_with_v_all_are() {
+        let mut status = status();
+        assert_eq!(room(&status), "2.5 MiB in the kernel, 99 % full (block_v6)");
+        assert_eq!(
+            tables(&status.tables),
+            "TABLE     USED  CAPACITY  FILL\n\
+             block_v4  3     300       1 %\n\
+             block_v6  299   300       99 %\n"
+        );
+        assert_eq!(
+            maps(&status.memory),
+            "MAP      MEMORY\nROWS_V4  2.0 MiB\nNEAR     0.5 MiB\n"
+        );
+        status.tables.clear();
+        assert_eq!(room(&status), "2.5 MiB in the kernel");
     }
 
     #[test]

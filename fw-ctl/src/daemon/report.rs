@@ -106,7 +106,8 @@ impl Owner {
             .collect())
     }
 
-    /// Traffic of a prefix that stands in several lists is that of the list the kernel names.
+    /// Traffic of a prefix that stands in several lists is that of the list the kernel names. If it
+    /// names that of a shorter prefix, it is that of the first one here.
     pub(super) fn wire_entry(
         &self,
         action: Action,
@@ -115,18 +116,24 @@ impl Owner {
         counters: Option<&abi::Entry>,
         now: Now,
     ) -> wire::Entry {
-        let counters = counters.filter(|counters| counters.list == place.list.0);
+        let own = || self.policy.table(action).at(place.prefix);
+        let counters = counters.filter(|counters| {
+            let named = own().find(|(own, _)| own.list.0 == counters.list);
+            named
+                .or_else(|| own().next())
+                .is_some_and(|(own, _)| own == place)
+        });
         wire::Entry {
             prefix: place.prefix.to_string(),
             action: action.name().to_owned(),
             observed: place.list == ListId::AUTO && self.scan.settings.mode != Mode::Enforce,
             list: self.name_of(place.list),
             comment: entry.comment.as_str().to_owned(),
-            created_at: wire_time(entry.created),
+            created_at: wire_time(entry.created()),
             expires_at: entry
-                .deadline
+                .deadline()
                 .map(|deadline| wire_time(now.wall_of(deadline))),
-            ttl_s: entry.deadline.map(|deadline| now.left(deadline)),
+            ttl_s: entry.deadline().map(|deadline| now.left(deadline)),
             packets: counters.map_or(0, |counters| counters.packets),
             bytes: counters.map_or(0, |counters| counters.bytes),
         }
@@ -172,6 +179,19 @@ impl Owner {
         let failed = |error| kernel("cannot read the counters in the kernel", &error);
         let totals = self.xdp.totals().map_err(failed)?;
         let (limited, lost) = self.xdp.samples().map_err(failed)?;
+        let tables = self.xdp.tables.fill().into_iter().map(|fill| wire::Table {
+            name: fill.name.to_owned(),
+            used: fill.used,
+            capacity: fill.capacity,
+        });
+        let memory = self
+            .xdp
+            .memory()
+            .map_err(|error| kernel("cannot ask the kernel for the sizes of its tables", &error))?;
+        let memory = memory.into_iter().map(|map| wire::Memory {
+            map: map.name.to_owned(),
+            bytes: map.bytes,
+        });
         let alarms: Vec<String> = self.alarms.values().cloned().collect();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -189,17 +209,8 @@ impl Owner {
             },
             interfaces: self.interface_reports(),
             lists: self.lists().items,
-            tables: self
-                .xdp
-                .tables
-                .all()
-                .into_iter()
-                .map(|table| wire::Table {
-                    map: table.name().to_owned(),
-                    used: table.used(),
-                    capacity: table.capacity(),
-                })
-                .collect(),
+            tables: tables.collect(),
+            memory: memory.collect(),
             totals: totals
                 .into_iter()
                 .filter(|(_, counter)| counter.packets > 0)

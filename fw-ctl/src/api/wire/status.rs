@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{List, MirrorStatus, Pending};
+use super::{List, Memory, MirrorStatus, Pending, Table};
 
 /// `GET /status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,8 +28,10 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// Every list.
     pub lists: Vec<List>,
-    /// Every table in the kernel.
+    /// How full the tables in the kernel are.
     pub tables: Vec<Table>,
+    /// What every map in the kernel takes.
+    pub memory: Vec<Memory>,
     /// Packets by reason.
     pub totals: Vec<Total>,
     /// Number of guarded prefixes.
@@ -70,17 +72,6 @@ pub struct Interface {
     pub mode: Option<String>,
     /// Why this mode, or why not attached.
     pub detail: String,
-}
-
-/// A table in the kernel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Table {
-    /// Name of the map.
-    pub map: String,
-    /// Entries in it.
-    pub used: usize,
-    /// Entries it can hold.
-    pub capacity: usize,
 }
 
 /// Packets with the same outcome.
