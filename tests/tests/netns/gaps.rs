@@ -97,7 +97,7 @@ fn tables_of_another_size_let_no_blocked_packet_in_and_lose_no_allowed_one() {
         let before = program(lab);
         daemon.term();
         let blocks = if net.server.is_ipv4() { 1000 } else { 2000 };
-        let config = format!("[tables]\nblocks = {blocks}\nallows = {blocks}\n");
+        let config = format!("[tables]\nipv4 = {blocks}\nipv6 = {blocks}\nallows = {blocks}\n");
         fs::write(lab.config(), config).expect("the configuration can be written");
         let daemon = lab.daemon().start();
         assert_ne!(program(lab), before, "the program was replaced");

@@ -1,42 +1,43 @@
-//! What the daemon costs while nothing happens.
+//! A daemon that starts with a full list, and one that has nothing to do.
 
 use std::{thread, time::Duration};
 
 use anyhow::Result;
-use fw_tests::lab::{Lab, daemon::Daemon};
-use serde_json::{Value, json};
+use fw_tests::lab::daemon::Daemon;
 
-use crate::{import, memory};
+use crate::{
+    control::{Row, Stand, Way, in_turns, timed},
+    memory,
+};
 
-/// Memory with an empty and with a full list, processor time over some seconds of each.
-pub fn measure(lab: &Lab, seconds: u64) -> Result<Value> {
-    let list = lab.directory().join("list");
-    import::write_list(&list, &import::prefixes())?;
-    let daemon = lab.daemon().start();
-    lab.fw(&["flush", "local", "--yes"]).must(0);
+/// How long a daemon is watched that has nothing to do, in seconds.
+pub const WATCHED: u64 = 5;
 
-    println!("\nidle daemon (to reach: under 30 MB, no CPU)");
-    let empty = observe("no entries", &daemon, seconds)?;
-    lab.fw(&["import", &list.display().to_string()]).must(0);
-    let full = observe("100,000 entries", &daemon, seconds)?;
-    Ok(json!({ "seconds": seconds, "empty": empty, "full": full }))
+/// Kills the daemon and starts another, until it answers and has everything in place.
+pub fn restart<'lab>(stand: &'lab Stand, daemon: Daemon<'lab>) -> Result<(Daemon<'lab>, Row)> {
+    let listed = stand.listed();
+    let mut running = Some(daemon);
+    let again = |_| {
+        running.take().into_iter().for_each(Daemon::kill_9);
+        let took = timed(|| {
+            running = Some(stand.lab.daemon().start());
+            stand.ask(&listed, true)
+        })?;
+        stand.check().map(|()| took)
+    };
+    let rows = in_turns(
+        stand.rounds,
+        vec![Way::new("kill -9 and start", "fw-ctl run", again)],
+    )?;
+    let row = rows.into_iter().next();
+    Ok((running.zip(row)).expect("at least one round"))
 }
 
-fn observe(what: &str, daemon: &Daemon<'_>, seconds: u64) -> Result<Value> {
-    let before = cpu(daemon)?;
-    thread::sleep(Duration::from_secs(seconds));
-    let cpu_ms = (cpu(daemon)? - before).as_secs_f64() * 1e3;
-    let [resident, peak] = memory::now_and_peak(daemon.pid())?;
-    let mb = |bytes: u64| bytes as f64 / 1e6;
-    println!(
-        "  {what:<16}{:6.1} MB resident (at most {:.1} MB so far), {cpu_ms:.2} ms of CPU in {seconds} s",
-        mb(resident),
-        mb(peak)
-    );
-    Ok(json!({ "resident_mb": mb(resident), "peak_mb": mb(peak), "cpu_ms": cpu_ms }))
-}
-
-/// Its own, and that of the programs which look after the mirror.
-fn cpu(daemon: &Daemon<'_>) -> Result<Duration> {
-    Ok(daemon.cpu_time() + memory::cpu_of_children(daemon.pid())?)
+/// Processor time that it takes in [`WATCHED`], with that of the programs which look after the
+/// mirror.
+pub fn cpu(daemon: &Daemon<'_>) -> Result<Duration> {
+    let used = || anyhow::Ok(daemon.cpu_time() + memory::cpu_of_children(daemon.pid())?);
+    let before = used()?;
+    thread::sleep(Duration::from_secs(WATCHED));
+    Ok(used()? - before)
 }

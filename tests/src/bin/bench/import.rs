@@ -1,116 +1,140 @@
-//! 100,000 mixed prefixes, from the file on disk to the kernel, beside `ipset restore`.
+//! A whole list: from the file on disk into the kernel, and another in its place.
 
 use std::{
-    collections::BTreeSet,
     fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     path::Path,
-    process::Command,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use fw_common::Prefix;
-use fw_tests::lab::{Lab, command};
-use serde_json::{Value, json};
+use fw_tests::lists::{self, Lists};
 
-use crate::{
-    mirror,
-    samples::{Samples, time},
-};
+use crate::control::{Row, Stand, Way, in_turns};
 
-/// Prefixes in the list.
+/// Prefixes in the list of [`prefixes`].
 pub const PREFIXES: usize = 100_000;
+/// The list that is imported.
 const LIST: &str = "bench";
+/// A tool that is at it for so many seconds is ended.
+const LIMIT: u64 = 120;
+/// The set of IPv4.
+pub const SET: &str = "bench4";
+/// Entries that a set can hold.
+const MOST: usize = 1 << 21;
+const DESTROY: [&str; 2] = ["ipset", "destroy"];
+const DELETE: [&str; 5] = ["nft", "delete", "table", "inet", "bench"];
 
-/// Imports and restores in turn. The time of either is from the start of the process to its end.
-pub fn measure(lab: &Lab, rounds: usize) -> Result<Value> {
-    let prefixes = prefixes();
-    let list = lab.directory().join("list");
-    write_list(&list, &prefixes)?;
-    let sets = lab.directory().join("sets");
-    write_sets(&sets, &prefixes)?;
-
-    mirror::keep_with(lab, "none")?;
-    let _daemon = lab.daemon().start();
-    let (mut ours, mut theirs) = (Samples::default(), Samples::default());
-    for _ in 0..rounds {
-        let mut import = Command::new(command::binary());
-        import.args(["import", "--list", LIST]).arg(&list);
-        ours.add(time(import.env("FW_CTL_SOCKET", lab.socket()))?);
-        let inside = lab.blocks_in_kernel();
-        ensure!(inside == prefixes.len(), "{inside} entries in the kernel");
-        lab.fw(&["flush", LIST, "--yes"]).must(0);
-
-        let mut restore = lab.server.command("ipset");
-        theirs.add(time(restore.arg("restore").arg("-file").arg(&sets))?);
-        time(lab.server.command("ipset").arg("destroy"))?;
-    }
-    let ratio = ours.median().as_secs_f64() / theirs.median().as_secs_f64();
-    println!(
-        "\nimport of {PREFIXES} mixed prefixes, no mirror, process start to exit (to reach: under 1 s)"
-    );
-    println!("  fw-ctl import   {}", ours.line());
-    println!("  ipset restore   {}", theirs.line());
-    println!("  fw-ctl import takes {ratio:.2} times as long");
-    Ok(json!({
-        "prefixes": PREFIXES,
-        "fw_ctl_import": ours.json(),
-        "ipset_restore": theirs.json(),
-        "fw_ctl_to_ipset": ratio,
-    }))
-}
-
-/// As lists of attackers look: mostly IPv4 hosts, some networks, some IPv6.
+/// The list of the sections that are about other things than lists.
 pub fn prefixes() -> Vec<Prefix> {
-    let mut random = Random(1);
-    let mut prefixes = BTreeSet::new();
-    while prefixes.len() < PREFIXES {
-        let kind = random.below(100);
-        let length = match kind {
-            0..70 => 32,
-            70..85 => [16, 20, 22, 23, 24, 24, 24, 28, 29, 30][random.below(10)],
-            85..95 => 128,
-            _ => [32, 40, 44, 48, 48, 48, 56, 64, 64, 64][random.below(10)],
-        };
-        let address = match kind {
-            // Away from what is reserved and from the lab's own 198.18.0.0/24.
-            0..85 => IpAddr::V4(Ipv4Addr::from(0x1400_0000 + random.next() % 0x6000_0000)),
-            _ => {
-                let parts = [(); 4].map(|()| u128::from(random.next()));
-                let low = parts[1] << 64 | parts[2] << 32 | parts[3];
-                IpAddr::V6(Ipv6Addr::from(
-                    0x2a << 120 | (parts[0] & 0xff_ffff) << 96 | low,
-                ))
-            }
-        };
-        prefixes.extend(Prefix::new(address, length));
-    }
-    // A list is in no order that would help.
-    let mut prefixes: Vec<Prefix> = prefixes.into_iter().collect();
-    for last in (1..prefixes.len()).rev() {
-        prefixes.swap(last, random.below(last + 1));
-    }
+    let mut prefixes: Vec<Prefix> = lists::sized(70_000, 15_000, 15_000).all().collect();
+    lists::Random(1).shuffle(&mut prefixes);
     prefixes
 }
 
-/// The same list in every run (PCG, O'Neill 2014).
-pub struct Random(pub u64);
+/// The same list in the language of each tool.
+pub struct Files {
+    list: String,
+    /// With one entry in a hundred changed.
+    renewed: String,
+    sets: String,
+    table: String,
+    /// An address that only the first is about, and one that only the other is about.
+    differ: [String; 2],
+}
 
-impl Random {
-    /// The next one.
-    pub fn next(&mut self) -> u32 {
-        let old = self.0;
-        self.0 = old
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        let mixed = ((old >> 18 ^ old) >> 27) as u32;
-        mixed.rotate_right((old >> 59) as u32)
+impl Files {
+    /// Writes them.
+    pub fn write(directory: &Path, lists: &Lists) -> Result<Self> {
+        let [list, renewed, sets, table] =
+            ["list", "renewed", "sets", "table"].map(|name| directory.join(name));
+        lists.write(&list)?;
+        let other = lists.renewed(100);
+        other.write(&renewed)?;
+        let differ = differ(&lists.v4, &other.v4).context("the lists are equal")?;
+        write_sets(&sets, &lists.all().collect::<Vec<_>>())?;
+        write_table(&table, lists)?;
+        let [list, renewed, sets, table] =
+            [list, renewed, sets, table].map(|file| file.display().to_string());
+        Ok(Self {
+            list,
+            renewed,
+            sets,
+            table,
+            differ: differ.map(|address| address.to_string()),
+        })
     }
+}
 
-    /// One below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
-        self.next() as usize % end
-    }
+/// An address of each list that the other does not cover.
+fn differ(one: &[Prefix], other: &[Prefix]) -> Option<[IpAddr; 2]> {
+    let only = |of: Prefix, in_none_of: &[Prefix]| {
+        let address = of.address();
+        (!in_none_of.iter().any(|prefix| prefix.contains(address))).then_some(address)
+    };
+    let mut changed = one.iter().zip(other).filter(|(one, other)| one != other);
+    changed.find_map(|(a, b)| Some([only(*a, other)?, only(*b, one)?]))
+}
+
+/// Loads the list with each tool; in the end each has it, unless it could not.
+pub fn load(stand: &Stand, files: &Files) -> Result<Vec<Row>> {
+    let import = |round| {
+        // That of the round before.
+        if round > 0 {
+            stand.time(&["fw-ctl", "flush", LIST, "--yes"])?;
+        }
+        let took = stand.time(&["fw-ctl", "import", "--list", LIST, &files.list])?;
+        stand.check().map(|()| took)
+    };
+    let restore = |round| {
+        if round > 0 {
+            stand.time(&DESTROY)?;
+        }
+        limited(stand, &["ipset", "restore", "-file", &files.sets])
+    };
+    let nft = |round| {
+        if round > 0 {
+            stand.time(&DELETE)?;
+        }
+        limited(stand, &["nft", "-f", &files.table])
+    };
+    let ways = vec![
+        Way::new("import", "fw-ctl", import),
+        Way::new("import", "ipset restore", restore),
+        Way::new("import", "nft -f", nft),
+    ];
+    in_turns(stand.rounds, ways)
+}
+
+/// Takes away what [`load`] left with the other tools. One that failed left nothing.
+pub fn unload(stand: &Stand) {
+    let _nothing_there = stand.time(&DESTROY);
+    let _nothing_there = stand.time(&DELETE);
+}
+
+fn limited(stand: &Stand, words: &[&str]) -> Result<Duration> {
+    let begin = Instant::now();
+    let took = stand.time(&[&["timeout", "--kill-after=5", &LIMIT.to_string()], words].concat());
+    ensure!(
+        took.is_ok() || begin.elapsed() < Duration::from_secs(LIMIT),
+        "not done after {LIMIT} s"
+    );
+    took
+}
+
+/// Puts a list in the place of another that differs in one entry of a hundred.
+pub fn replace(stand: &Stand, files: &Files) -> Result<Vec<Row>> {
+    let replace = |round| {
+        let file = [&*files.renewed, &files.list][round % 2];
+        let took = stand.time(&["fw-ctl", "import", "--list", LIST, "--replace", file])?;
+        let [first, other] = &files.differ;
+        stand.ask(first, round % 2 == 1)?;
+        stand.ask(other, round % 2 == 0)?;
+        stand.check().map(|()| took)
+    };
+    let way = Way::new("replace, 1 % changed", "fw-ctl", replace);
+    in_turns(stand.rounds, vec![way])
 }
 
 /// One prefix a line.
@@ -122,20 +146,42 @@ pub fn write_list(file: &Path, prefixes: &[Prefix]) -> Result<()> {
     fs::write(file, lines).with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// What `ipset save` would print of two sets large enough.
+/// What `ipset save` would print of two sets that need not grow.
 pub fn write_sets(file: &Path, prefixes: &[Prefix]) -> Result<()> {
+    let buckets = (prefixes.len() / 4).next_power_of_two();
     let mut lines = String::new();
-    for (name, family) in [("bench4", "inet"), ("bench6", "inet6")] {
+    for (name, family) in [(SET, "inet"), ("bench6", "inet6")] {
         lines +=
-            &format!("create {name} hash:net family {family} hashsize 65536 maxelem 1000000\n");
+            &format!("create {name} hash:net family {family} hashsize {buckets} maxelem {MOST}\n");
     }
     for prefix in prefixes {
         let set = if prefix.address().is_ipv4() {
-            "bench4"
+            SET
         } else {
             "bench6"
         };
         lines += &format!("add {set} {prefix}\n");
     }
     fs::write(file, lines).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// As one writes a long list for nftables: hosts in hashes, prefixes, which may overlap, in
+/// intervals.
+fn write_table(file: &Path, lists: &Lists) -> Result<()> {
+    let set = |name: &str, flags: &str, prefixes: &[Prefix], hosts: bool| {
+        let kind = if name.ends_with('4') { "ipv4" } else { "ipv6" };
+        let prefixes = prefixes.iter().filter(|prefix| prefix.is_host() == hosts);
+        let elements: Vec<String> = prefixes.map(ToString::to_string).collect();
+        let elements = elements.join(",\n");
+        format!("set {name} {{ type {kind}_addr; {flags} elements = {{\n{elements}\n}} }}\n")
+    };
+    let intervals = "flags interval; auto-merge;";
+    let sets = [
+        set("hosts4", "", &lists.v4, true),
+        set("nets4", intervals, &lists.v4, false),
+        set("hosts6", "", &lists.v6, true),
+        set("nets6", intervals, &lists.v6, false),
+    ];
+    let table = format!("table inet bench {{\n{}}}\n", sets.concat());
+    fs::write(file, table).with_context(|| format!("cannot write {}", file.display()))
 }

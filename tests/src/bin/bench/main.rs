@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints figures")]
 
 mod adaptive;
+mod charts;
+mod control;
 mod idle;
 mod import;
 mod latency;
@@ -43,12 +45,8 @@ struct Args {
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Loading a list into XDP.
-    Import,
-    /// One block.
-    Single,
-    /// A daemon that has nothing to do.
-    Idle,
+    /// A list of up to a million: loading, changing, reading it, starting again with it.
+    Control,
     /// Packets.
     Packets,
     /// Loading a list into netfilter too.
@@ -91,13 +89,10 @@ fn main() -> Result<()> {
 
 impl Section {
     fn measure(self, quick: bool, file: &Path) -> Result<Value> {
-        let lab = || Lab::named("bench");
         match self {
-            Self::Import => import::measure(&lab(), if quick { 3 } else { 9 }),
-            Self::Single => latency::measure(&lab(), if quick { 20 } else { 50 }),
-            Self::Idle => idle::measure(&lab(), if quick { 3 } else { 10 }),
-            Self::Packets => packets::measure(if quick { 9 } else { 31 }),
-            Self::Mirror => mirror::measure(&lab(), if quick { 3 } else { 7 }),
+            Self::Control => Ok(control::measure(quick)?.json()),
+            Self::Packets => packets::measure(quick, file),
+            Self::Mirror => mirror::measure(&Lab::named("bench"), if quick { 3 } else { 7 }),
             Self::Adaptive => adaptive::measure(quick, file),
         }
     }

@@ -1,5 +1,7 @@
 //! What processes take, as `/proc` tells.
 
+pub mod held;
+
 use std::{
     fs,
     path::{Path, PathBuf},

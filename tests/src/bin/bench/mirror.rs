@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use fw_tests::lab::{Lab, daemon::Daemon, netfilter::Backend};
 use serde_json::{Value, json};
 
+pub use self::by_hand::size_of_sets;
 use crate::{
     import::{self, PREFIXES},
     memory::{self, Peak},
@@ -109,7 +110,7 @@ impl Row {
         let inside = lab.mirrored(backend, "block").len();
         ensure!(inside == PREFIXES, "{inside} entries in the mirror");
         if backend != Backend::Nftables {
-            self.sets = Some(by_hand::size_of_sets(lab)?);
+            self.sets = Some(size_of_sets(lab)?);
         }
         Ok(())
     }
@@ -173,9 +174,9 @@ impl Row {
     }
 }
 
-/// Says what the next daemon keeps the mirror with.
+/// Says what the next daemon keeps the mirror with, and that its tables are as large as installed.
 pub fn keep_with(lab: &Lab, backend: &str) -> Result<()> {
-    let text = format!("[mirror]\nbackend = \"{backend}\"\n");
+    let text = format!("[tables]\n[mirror]\nbackend = \"{backend}\"\n");
     fs::write(lab.config(), text).context("cannot write the configuration")
 }
 

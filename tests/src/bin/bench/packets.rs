@@ -1,164 +1,159 @@
-//! What a packet costs: one of a connection, and one of a flood of forged SYNs, with the scan
-//! detector off and on.
+//! What a packet costs: ours beside everything else that could decide about it, with lists of 16 to a
+//! million entries.
 //!
-//! Frames are made in the kernel (`BPF_PROG_TEST_RUN`): there is no card, no DMA and no cold packet
-//! line, so these are no line rates.
+//! Frames are made in the kernel (`BPF_PROG_TEST_RUN`, live frames): there is no card, no DMA and no
+//! cold packet line, so these are no line rates. Quote the ratios.
+//!
+//! - [`sources`]: whose packets
+//! - [`ends`]: the filters, each at the end of its link; [`ours`], [`xdp_filter`], [`netfilter`]
+//! - [`stage`]: all of them with lists of one size, and what can be compared
+//! - [`lanes`]: measuring in turns; [`clock`]: processor time
+//! - [`rewriting`]: the same while the tables are rewritten
+//! - [`goals`]: what the figures have to be; [`draw`]: charts of them
 
+mod clock;
+mod draw;
+mod ends;
+mod goals;
 mod lanes;
+mod netfilter;
+mod ours;
+mod rewriting;
+mod sources;
+mod stage;
+mod xdp_filter;
 
-use anyhow::{Context as _, Result};
-use aya::programs::{ProgramFd, ProgramInfo, XdpMode};
-use fw_common::Prefix;
-use fw_ctl::backend::xdp::pins::Pins;
+use std::{fs, path::Path, time::Instant};
+
+use anyhow::Result;
+use fw_common::reason::Family;
 use fw_tests::{
-    frames::tcp,
-    lab::{
-        ATTACKER_INTERFACE, Lab,
-        address::V4,
-        daemon::eventually,
-        flood::{self, Bare, Generator, Traffic},
-    },
+    lab::Lab,
+    lists::{self, Lists},
 };
-use nix::net::if_::if_nametoindex;
 use serde_json::{Value, json};
 
-use self::lanes::{FRAMES, Lane, Measured, in_turns};
-use crate::import;
+use self::{
+    clock::Effort,
+    ends::Way,
+    goals::{Figures, Goal},
+    sources::{FEW, MANY, Sources},
+    stage::{Scenario, Stage},
+};
 
-/// A port of the server where somebody listens.
-const SERVED: u16 = 443;
+/// IPv4 prefixes in the lists: four of five are hosts.
+const SIZES: [usize; 4] = [16, 1_000, 64_000, 1_000_000];
+/// IPv6 prefixes: as many, but no more than this.
+const MOST_V6: usize = 200_000;
+/// Of the entries, one in so many is replaced.
+const RENEWED: usize = 100;
 
-const DROP: &str = "bare XDP_DROP";
-const PASS: &str = "bare XDP_PASS";
-const OFF: &str = "fw-ctl, detector off";
-const OBSERVE: &str = "fw-ctl, detector observes";
-const ENFORCE: &str = "fw-ctl, detector enforces";
-
-/// Established packets, and forged SYNs with and without a link and a list of blocks. In a lab of
-/// its own: tables that were full once are not as fast as new ones.
-pub fn measure(rounds: usize) -> Result<Value> {
-    let lab = &Lab::named("bench-packets");
-    let _service = lab.listen(V4.server, SERVED);
-    let links = [1, 2];
-    links.iter().for_each(|number| lab.link(*number, &[]));
-    let _daemon = lab.daemon().start();
-    eventually("the service is known", || {
-        let served = &lab.json(&["scan"])["served"]["tcp"];
-        served.to_string().contains(&format!("\"{SERVED}\""))
-    });
-    let program = ProgramInfo::from_pin(Pins::new(lab.pins()).program())?.fd()?;
-    println!(
-        "\npackets, ns of one processor each, generator included ({rounds} rounds of {FRAMES} in turns)"
-    );
-
-    let mut report = json!({ "frames": FRAMES, "rounds": rounds });
-    for (name, title, sources) in [
-        ("established", "ACK to a served port, one source", 1),
-        (
-            "established_many",
-            "ACK to a served port, 65,536 sources",
-            1 << 16,
-        ),
-    ] {
-        let measured = feed(lab, &program, &ack(sources)?, rounds)?;
-        measured.print(title);
-        report[name] = measured.json(measured.difference(ENFORCE, OFF, Some(5)));
-    }
-    let measured = feed(lab, &program, &forged()?, rounds)?;
-    measured.print("forged SYN to a closed port, 16 million sources");
-    report["flood"] = measured.json(measured.difference(ENFORCE, DROP, Some(90)));
-    let measured = send(lab, links, rounds)?;
-    measured.print("the same over a veth, to a stack that it is not for");
-    report["flood_over_link"] = measured.json(measured.difference(ENFORCE, PASS, Some(90)));
-
-    let list = lab.directory().join("list");
-    import::write_list(&list, &import::prefixes())?;
-    lab.fw(&["import", &list.display().to_string()]).must(0);
-    let measured = feed(lab, &program, &forged()?, rounds)?;
-    measured.print("forged SYN beside 100,000 blocked prefixes");
-    report["flood_beside_list"] = measured.json(measured.difference(ENFORCE, OFF, None));
-    Ok(report)
-}
-
-/// From the generator into the program, without a link between them and without a stack behind.
-fn feed(lab: &Lab, program: &ProgramFd, traffic: &Traffic, rounds: usize) -> Result<Measured> {
-    let mut bare = Generator::load(traffic.clone())?;
-    let drop = bare.bare(Bare::Drop)?.fd()?.try_clone()?;
-    bare.aim(&drop)?;
-    let mut ours = Generator::load(traffic.clone())?;
-    ours.aim(program)?;
-    let bare = |frames| bare.feed(frames);
-    let ours = |frames| ours.feed(frames);
-    let lanes = [
-        lane(DROP, None, &bare),
-        lane(OFF, Some("off"), &ours),
-        lane(OBSERVE, Some("observe"), &ours),
-        lane(ENFORCE, Some("enforce"), &ours),
-    ];
-    lab.attacker.enter(|| in_turns(lab, &lanes, rounds))
-}
-
-/// Over links of which each has another program at its end.
-fn send(lab: &Lab, [drop, pass]: [u8; 2], rounds: usize) -> Result<Measured> {
-    let mut generators = Vec::new();
-    for (number, program) in [(drop, Bare::Drop), (pass, Bare::Pass)] {
-        let mut generator = Generator::load(forged()?)?;
-        let end = format!("server{number}");
-        let program = generator.bare(program)?;
-        let attached = lab.server.enter(|| program.attach(&end, XdpMode::Driver));
-        attached.with_context(|| format!("cannot attach to {end}"))?;
-        generators.push((generator, format!("attacker{number}")));
-    }
-    generators.push((Generator::load(forged()?)?, ATTACKER_INTERFACE.to_owned()));
-    let over = |index: usize| {
-        let (generator, interface): &(Generator, String) = &generators[index];
-        move |frames| generator.send(if_nametoindex(interface.as_str())?, frames)
+/// Measures, judges, and draws beside `file`, which the caller writes.
+pub fn measure(quick: bool, file: &Path) -> Result<Value> {
+    let (sizes, frames) = match quick {
+        true => (&[SIZES[1], SIZES[3]][..], 1 << 16),
+        false => (&SIZES[..], 1 << 18),
     };
-    let (drop, pass, ours) = (over(0), over(1), over(2));
-    let nowhere = |frames| generators[0].0.discard(frames);
-    let lanes = [
-        lane(DROP, None, &drop),
-        lane("generator alone", None, &nowhere),
-        lane(PASS, None, &pass),
-        lane(OFF, Some("off"), &ours),
-        lane(OBSERVE, Some("observe"), &ours),
-        lane(ENFORCE, Some("enforce"), &ours),
-    ];
-    lab.attacker.enter(|| in_turns(lab, &lanes, rounds))
+    let effort = Effort {
+        warm: frames,
+        timed: frames,
+        rounds: 7,
+    };
+    introduce(effort);
+    let lab = &Lab::named("bench-packets");
+    let mut figures = Vec::new();
+    let mut while_rewriting = (Value::Null, Vec::new());
+    for size in sizes {
+        let [is_smallest, is_largest] = [sizes.first(), sizes.last()].map(|end| end == Some(size));
+        let lists = lists_of(*size);
+        let renewed = lists.renewed(RENEWED);
+        let start = Instant::now();
+        let mut stage = Stage::new(lab, &lists, &renewed)?;
+        let (v4, v6, took) = (lists.v4.len(), lists.v6.len(), start.elapsed());
+        println!("\n{v4} IPv4 and {v6} IPv6 prefixes, loaded everywhere in {took:.1?}");
+        for scenario in scenarios(*size, is_smallest, is_largest, quick) {
+            let measured = stage.measure(scenario, effort)?;
+            measured.print(&scenario.name());
+            figures.push(Figures {
+                size: *size,
+                scenario,
+                measured,
+            });
+        }
+        if is_largest {
+            while_rewriting = rewriting::measure(lab, &stage, [&lists, &renewed], effort)?;
+        }
+    }
+    let mut goals = goals::judge(&figures);
+    goals.extend(while_rewriting.1);
+    goals.sort_by_key(|goal| goal.number);
+    println!("\nto be reached");
+    goals.iter().for_each(Goal::print);
+    println!();
+    draw::all(file, &figures)?;
+    Ok(json!({
+        "frames": effort.timed,
+        "rounds": effort.rounds,
+        "figures": figures.iter().map(Figures::json).collect::<Vec<_>>(),
+        "while_rewriting": while_rewriting.0,
+        "goals": goals.iter().map(Goal::json).collect::<Vec<_>>(),
+    }))
 }
 
-fn lane<'a>(
-    name: &'static str,
-    mode: Option<&'static str>,
-    run: &'a (dyn Fn(u32) -> Result<()> + Sync),
-) -> Lane<'a> {
-    Lane { name, mode, run }
+/// What the figures are of, and what they are not.
+fn introduce(effort: Effort) {
+    let Effort {
+        warm,
+        timed,
+        rounds,
+    } = effort;
+    let conntrack = match fs::exists("/proc/sys/net/netfilter/nf_conntrack_max") {
+        Ok(true) => "loaded, in use at INPUT only",
+        _ => "not loaded before",
+    };
+    println!(
+        "\npackets: processor time of one core, {rounds} rounds in turns of {timed} frames, {warm} before\n\
+         each to warm up. Frames are made in the kernel: no card, no DMA, no line rate; quote ratios.\n\
+         over a link: a generator at one end of a veth, the filter at the other, in driver mode\n\
+         in one program: the generator jumps into the filter, or passes to the rules\n\
+         the last answer of everything is a drop: what comes after is in no figure\n\
+         ipset: hash:net, {}; nft set: hash with its size said, hosts only; conntrack: {conntrack}",
+        netfilter::OPTIONS
+    );
 }
 
-/// Packets of connections.
-fn ack(sources: u64) -> Result<Traffic> {
-    Ok(Traffic {
-        frame: frame(tcp::ACK),
-        from: forged()?.from,
-        sources,
-        ports: None,
-        rate: None,
+fn lists_of(size: usize) -> Lists {
+    lists::sized(size - size / 5, size / 5, size.min(MOST_V6))
+}
+
+/// What is measured with lists of this size.
+fn scenarios(size: usize, is_smallest: bool, is_largest: bool, quick: bool) -> Vec<Scenario> {
+    use Sources::{Everywhere, Forged, Free, Hosts, Inside, Near};
+    let v4 = [Everywhere, Hosts(MANY), Inside(MANY)].map(|sources| (Family::V4, sources));
+    let v6 = [Everywhere, Hosts(MANY)].map(|sources| (Family::V6, sources));
+    let more_v4 =
+        [Near(MANY), Free(MANY), Free(FEW), Hosts(FEW)].map(|sources| (Family::V4, sources));
+    let more_v6 = [Near(MANY), Inside(MANY)].map(|sources| (Family::V6, sources));
+    let detector = [Free(MANY), Forged].map(|sources| (Family::V4, sources));
+    let is_compared = is_largest || size == goals::SMALL;
+    [
+        (is_largest || !quick, Way::Link, &v4[..]),
+        (is_largest || !quick, Way::Link, &v6),
+        (is_largest && !quick, Way::Link, &more_v4),
+        (is_largest && !quick, Way::Link, &more_v6),
+        (is_compared, Way::OneProgram, &v4),
+        (is_compared && !quick, Way::OneProgram, &v6),
+        (is_largest && !quick, Way::OneProgram, &more_v6),
+        (is_smallest, Way::OneProgram, &detector),
+    ]
+    .into_iter()
+    .filter(|(is_wanted, ..)| *is_wanted)
+    .flat_map(|(_, way, packets)| {
+        packets.iter().map(move |(family, sources)| Scenario {
+            family: *family,
+            sources: *sources,
+            way,
+        })
     })
-}
-
-/// Each source once in a run, each time at another port.
-fn forged() -> Result<Traffic> {
-    let (from, _) = Prefix::parse("16.0.0.0/4")?;
-    Ok(Traffic {
-        frame: frame(tcp::SYN),
-        from,
-        sources: 1 << 24,
-        ports: Some(1024..=32_000),
-        rate: None,
-    })
-}
-
-/// To the address of the server, but not to the hardware address of its link.
-fn frame(flags: u8) -> Vec<u8> {
-    flood::to(V4.server).tcp(40_000, SERVED, flags).bytes()
+    .collect()
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::{TimeVal, TimeValLike as _},
@@ -16,11 +16,35 @@ use serde_json::{Value, json};
 #[derive(Debug, Default)]
 pub struct Samples(Vec<Duration>);
 
+/// How often a thing is measured.
+#[derive(Clone, Copy)]
+pub struct Rounds {
+    /// If it takes less than [`LONG`].
+    pub short: usize,
+    /// If it takes longer.
+    pub long: usize,
+}
+
+const LONG: Duration = Duration::from_secs(1);
+
+impl Rounds {
+    /// Whether there are too few yet.
+    pub fn want(self, samples: &Samples) -> bool {
+        let is_long = samples.0.first().is_some_and(|fastest| *fastest >= LONG);
+        samples.0.len() < if is_long { self.long } else { self.short }
+    }
+}
+
 impl Samples {
     /// Adds one.
     pub fn add(&mut self, time: Duration) {
         let place = self.0.partition_point(|other| *other < time);
         self.0.insert(place, time);
+    }
+
+    /// All of them together.
+    pub fn sum(&self) -> Duration {
+        self.0.iter().sum()
     }
 
     /// Half were faster.
@@ -38,7 +62,7 @@ impl Samples {
         let [min, max] = self.range();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         format!(
-            "median {:8.2} ms   min {:8.2} ms   max {:8.2} ms   ({} rounds)",
+            "median {:9.2} ms   min {:9.2} ms   max {:9.2} ms   ({} rounds)",
             ms(self.median()),
             ms(min),
             ms(max),
@@ -61,11 +85,16 @@ impl Samples {
 /// Runs a program and gives the time from before its start to its end.
 pub fn time(command: &mut Command) -> Result<Duration> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(Stdio::piped());
     let start = Instant::now();
-    let status = command.status();
+    let child = command.spawn();
+    let ended = child.and_then(std::process::Child::wait_with_output);
     let took = start.elapsed();
-    let status = status.with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(status.success(), "{command:?} failed: {status}");
+    let output = ended.with_context(|| format!("cannot start {command:?}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{command:?} failed: {}: {}", output.status, said.trim());
+    }
     Ok(took)
 }
 

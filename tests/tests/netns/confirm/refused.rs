@@ -118,7 +118,7 @@ fn policy_that_does_not_fit_is_exit_7() {
     let lab = Lab::new();
     configure(&lab, "nftables");
     let config = fs::read_to_string(lab.config()).expect("it was written");
-    fs::write(lab.config(), format!("{config}[tables]\nblocks = 10\n")).expect("it can be written");
+    fs::write(lab.config(), format!("{config}[tables]\nipv4 = 10\n")).expect("it can be written");
     let standing = Standing::in_lab(&lab);
     let hosts = (1..=11).map(|host| format!("203.0.113.{host}"));
     let too_many = PolicyFile {

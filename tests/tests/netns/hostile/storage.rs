@@ -7,13 +7,18 @@ use std::{
     process::Command,
 };
 
-use fw_tests::lab::{Lab, address::V4, command::Fw, namespace::run};
+use fw_tests::lab::{
+    Lab,
+    address::{V4, V6},
+    command::Fw,
+    namespace::run,
+};
 
 #[test]
-fn full_table_is_exit_7_and_the_policy_stands() {
+fn full_table_is_exit_7_with_the_key_that_makes_room_and_the_policy_stands() {
     const CAPACITY: usize = 8;
     let lab = Lab::new();
-    let config = format!("[tables]\nblocks = {CAPACITY}\n");
+    let config = format!("[tables]\nipv4 = {CAPACITY}\n");
     fs::write(lab.config(), config).expect("it can be written");
     let _daemon = lab.daemon().start();
     lab.fw(&["block", V4.block]).must(0);
@@ -22,12 +27,18 @@ fn full_table_is_exit_7_and_the_policy_stands() {
             .map(|host| format!("203.0.113.{host}"))
             .collect()
     };
-    let too_many = [vec!["block".to_owned()], hosts(CAPACITY + 1)].concat();
-    lab.fw(&too_many).must(7);
+    let too_many = [vec!["block".to_owned()], hosts(CAPACITY)].concat();
+    let needed = CAPACITY + 1;
+    lab.fw(&too_many)
+        .must(7)
+        .saying(&format!(
+            "table block_v4 is full: it holds {CAPACITY} entries and would need {needed}"
+        ))
+        .saying("nothing was changed; `ipv4` in `[tables]`");
     assert_eq!(lab.entries("blocks").len(), 1, "all or nothing");
     assert_eq!(lab.blocks_in_kernel(), 1);
 
-    let just_enough = [vec!["block".to_owned()], hosts(CAPACITY)].concat();
+    let just_enough = [vec!["block".to_owned()], hosts(CAPACITY - 1)].concat();
     lab.fw(&just_enough).must(0);
     lab.fw(&["block", "203.0.113.200"]).must(7);
     lab.fw(&[
@@ -39,12 +50,48 @@ fn full_table_is_exit_7_and_the_policy_stands() {
         "was there",
     ])
     .must(0);
-    assert_eq!(lab.blocks_in_kernel(), CAPACITY + 1);
+    assert_eq!(lab.blocks_in_kernel(), CAPACITY);
+    let tables = lab.json(&["status"])["tables"].take();
+    let mut tables = tables.as_array().expect("a list of tables").iter();
+    let full = tables.find(|table| table["name"] == "block_v4");
+    let full = full.expect("the table of IPv4");
+    assert_eq!([&full["used"], &full["capacity"]], [CAPACITY, CAPACITY]);
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+    lab.fw(&["block", V6.block]).must(0);
     // What is taken out makes room.
     lab.fw(&["unblock", "203.0.113.0"]).must(0);
     lab.fw(&["block", "203.0.113.200"]).must(0);
     lab.fw(&["check", "203.0.113.200"]).must(1);
+}
+
+#[test]
+fn what_the_tables_take_is_said_before_they_are_made() {
+    for ipv4 in [1 << 16, 1 << 20] {
+        let lab = Lab::new();
+        let config = format!("[tables]\nipv4 = {ipv4}\n");
+        fs::write(lab.config(), config).expect("it can be written");
+        let config = lab.config().display().to_string();
+        let doctor = ["doctor", "--json", "--iface", "lo", "--config", &config];
+        let checks = Fw::new(&lab).inside(&doctor).json()["items"].take();
+        let mut checks = checks.as_array().expect("a list of checks").iter();
+        let check = checks.find(|check| check["check"] == "tables");
+        let found = check.and_then(|check| check["found"].as_str());
+        let found = found.expect("a check of the tables");
+        let said = found
+            .split_once(" take ")
+            .and_then(|(_, rest)| rest.split_once(" MiB"));
+        let said: f64 = said.and_then(|(mib, _)| mib.parse().ok()).expect(found);
+
+        let _daemon = lab.daemon().start();
+        let memory = lab.json(&["status"])["memory"].take();
+        let maps = memory.as_array().expect("a list of maps").iter();
+        let bytes: u64 = maps.filter_map(|map| map["bytes"].as_u64()).sum();
+        let taken = bytes as f64 / f64::from(1 << 20);
+        assert!(
+            (said / taken - 1.0).abs() < 0.01,
+            "said {said}, taken {taken} MiB"
+        );
+    }
 }
 
 /// A file system of its own for the state directory.

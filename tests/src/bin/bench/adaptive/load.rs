@@ -11,14 +11,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use fw_tests::lab::{Lab, address::V4};
+use fw_tests::{
+    lab::{Lab, address::V4},
+    lists::Random,
+};
 use nix::{
     errno::Errno,
     sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt},
 };
 
 use super::PORT;
-use crate::import::Random;
 
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(1);

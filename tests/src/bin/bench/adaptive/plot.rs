@@ -1,16 +1,14 @@
 //! Offered, accepted and limit over time, as a picture.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use plotters::prelude::*;
 
 use super::{Phase, Second};
-use crate::samples::time;
+use crate::charts::drawn;
 
 const SIZE: (u32, u32) = (1_000, 480);
-/// Makes a PNG of it, where it is installed: text in pixels needs fonts.
-const CONVERTER: &str = "rsvg-convert";
 
 type Line = (&'static str, RGBColor, fn(&Second) -> u64);
 
@@ -24,16 +22,7 @@ const LINES: [Line; 3] = [
 
 /// Writes an SVG, and a PNG beside it.
 pub fn draw(file: &Path, phases: &[Phase], seconds: &[Second]) -> Result<()> {
-    svg(file, phases, seconds).with_context(|| format!("cannot draw {}", file.display()))?;
-    println!("\ndrawn in {}", file.display());
-    let png = file.with_extension("png");
-    let mut convert = Command::new(CONVERTER);
-    convert.arg(file).arg("--output").arg(&png);
-    match time(&mut convert) {
-        Ok(_) => println!("drawn in {}", png.display()),
-        Err(error) => println!("no PNG of it: {error:#} (Debian: librsvg2-bin)"),
-    }
-    Ok(())
+    drawn(file, || svg(file, phases, seconds))
 }
 
 fn svg(file: &Path, phases: &[Phase], seconds: &[Second]) -> Result<()> {

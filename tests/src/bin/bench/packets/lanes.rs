@@ -1,14 +1,7 @@
-//! Measuring in turns.
-
-use std::time::Duration;
+//! Measuring in turns, and what the rounds come to.
 
 use anyhow::Result;
-use fw_tests::lab::Lab;
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    time::{ClockId, clock_gettime},
-    unistd::Pid,
-};
+use fw_tests::lists::Random;
 use serde_json::{Map, Value, json};
 
 /// Times that a measurement is repeated whose control moved.
@@ -16,151 +9,148 @@ const ATTEMPTS: usize = 3;
 /// The control may move by so much.
 const STEADY: f64 = 0.15;
 
-/// Frames of a lane in each round. Many short rounds find the moments in which nobody disturbs.
-pub const FRAMES: u32 = 200_000;
+/// Nanoseconds a frame, one of each round.
+#[derive(Clone, Debug, Default)]
+pub struct Costs(Vec<f64>);
 
-/// One way for frames.
-pub struct Lane<'a> {
-    /// What is on it.
-    pub name: &'static str,
-    /// Of the detector, where the filter is on it.
-    pub mode: Option<&'static str>,
-    /// Sends so many frames along it.
-    pub run: &'a (dyn Fn(u32) -> Result<()> + Sync),
-}
-
-/// What came of it.
+/// What came of some lanes.
+#[derive(Clone, Debug)]
 pub struct Measured {
     lanes: Vec<(&'static str, Costs)>,
     /// By how much the control differed before and after.
     moved: f64,
 }
 
-/// Nanoseconds a frame, one of each round.
-#[derive(Default)]
-struct Costs(Vec<f64>);
-
 impl Costs {
-    /// The least disturbed round, and the one in the middle.
-    fn min_and_median(&self) -> [f64; 2] {
+    /// The round in the middle.
+    pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        [sorted[0], sorted[sorted.len() / 2]]
+        sorted[sorted.len() / 2]
     }
 
-    /// How much more than another, by the least disturbed rounds, and in the middle of what each
-    /// round says.
-    fn over(&self, other: &Self) -> [f64; 2] {
+    /// The least disturbed round.
+    pub fn min(&self) -> f64 {
+        self.0.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    /// In the middle of what each round says of both.
+    fn with(&self, other: &Self, compare: fn(f64, f64) -> f64) -> f64 {
         let rounds = self.0.iter().zip(&other.0);
-        let within = Self(rounds.map(|(ours, theirs)| ours - theirs).collect());
-        let min = self.min_and_median()[0] - other.min_and_median()[0];
-        [min, within.min_and_median()[1]]
+        Self(
+            rounds
+                .map(|(ours, theirs)| compare(*ours, *theirs))
+                .collect(),
+        )
+        .median()
     }
 }
 
-/// Sends frames along each lane in turns, on one processor. The first lane is the control: when
-/// its cost is not the same before and after, something else kept the machine busy, and it begins
-/// again.
-pub fn in_turns(lab: &Lab, lanes: &[Lane<'_>], rounds: usize) -> Result<Measured> {
-    stay_on_one_processor()?;
-    let mut measured = attempt(lab, lanes, rounds)?;
+/// Measures each lane once a round, in another order each time: what one leaves in the caches is not
+/// always for the same one. The first one is the control: when its cost is not the same
+/// before and after, something else kept the machine busy, and all begins again.
+pub fn in_turns(
+    lanes: &[&'static str],
+    rounds: usize,
+    mut cost: impl FnMut(usize) -> Result<f64>,
+) -> Result<Measured> {
+    let mut measured = attempt(lanes, rounds, &mut cost)?;
     for _ in 1..ATTEMPTS {
-        if measured.moved <= STEADY {
+        if measured.is_steady() {
             break;
         }
-        measured = attempt(lab, lanes, rounds)?;
+        measured = attempt(lanes, rounds, &mut cost)?;
     }
     Ok(measured)
 }
 
-fn attempt(lab: &Lab, lanes: &[Lane<'_>], rounds: usize) -> Result<Measured> {
-    let control = || -> Result<f64> {
-        let mut costs = Costs::default();
-        for _ in 0..rounds {
-            costs.0.push(lanes[0].cost(lab)?);
-        }
-        Ok(costs.min_and_median()[0])
+fn attempt(
+    lanes: &[&'static str],
+    rounds: usize,
+    cost: &mut impl FnMut(usize) -> Result<f64>,
+) -> Result<Measured> {
+    const CONTROL: usize = 0;
+    let control = |cost: &mut dyn FnMut(usize) -> Result<f64>| -> Result<f64> {
+        let costs: Result<_> = (0..rounds).map(|_| cost(CONTROL)).collect();
+        Ok(Costs(costs?).min())
     };
-    let before = control()?;
-    let mut costs: Vec<Costs> = lanes.iter().map(|_| Costs::default()).collect();
+    let before = control(cost)?;
+    let mut costs = vec![Costs::default(); lanes.len()];
+    let mut random = Random(4);
+    let mut order: Vec<usize> = (0..lanes.len()).collect();
     for _ in 0..rounds {
-        for (lane, costs) in lanes.iter().zip(&mut costs) {
-            costs.0.push(lane.cost(lab)?);
+        random.shuffle(&mut order);
+        for lane in &order {
+            costs[*lane].0.push(cost(*lane)?);
         }
     }
-    let after = control()?;
+    let after = control(cost)?;
     Ok(Measured {
-        lanes: lanes.iter().map(|lane| lane.name).zip(costs).collect(),
+        lanes: lanes.iter().copied().zip(costs).collect(),
         moved: (after / before).max(before / after) - 1.0,
     })
 }
 
-impl Lane<'_> {
-    /// Time of this thread on its processor, in nanoseconds a frame.
-    fn cost(&self, lab: &Lab) -> Result<f64> {
-        if let Some(mode) = self.mode {
-            lab.fw(&["scan", "set", "--mode", mode]).must(0);
-        }
-        let before = processor_time()?;
-        (self.run)(FRAMES)?;
-        let time = processor_time()? - before;
-        Ok(time.as_secs_f64() * 1e9 / f64::from(FRAMES))
-    }
-}
-
 impl Measured {
+    /// Whether the control stayed where it was.
+    pub fn is_steady(&self) -> bool {
+        self.moved <= STEADY
+    }
+
+    /// One lane, if it is among them.
+    pub fn lane(&self, name: &str) -> Option<&Costs> {
+        let mut lanes = self.lanes.iter().filter(|(lane, _)| *lane == name);
+        lanes.next().map(|(_, costs)| costs)
+    }
+
+    /// The rate on one lane as a share of that on another, if both are there and the control stayed.
+    pub fn ratio(&self, lane: &str, to: &str) -> Option<f64> {
+        self.compare(lane, to, |ours, theirs| theirs / ours)
+    }
+
+    /// How many nanoseconds one costs more than another, if both are there and the control stayed.
+    pub fn difference(&self, lane: &str, from: &str) -> Option<f64> {
+        self.compare(lane, from, |ours, theirs| ours - theirs)
+    }
+
+    fn compare(&self, lane: &str, with: &str, how: fn(f64, f64) -> f64) -> Option<f64> {
+        let (ours, theirs) = (self.lane(lane)?, self.lane(with)?);
+        self.is_steady().then(|| ours.with(theirs, how))
+    }
+
+    /// All of them.
+    pub fn lanes(&self) -> impl Iterator<Item = (&'static str, &Costs)> {
+        self.lanes.iter().map(|(name, costs)| (*name, costs))
+    }
+
     /// For people.
     pub fn print(&self, title: &str) {
-        let void = if self.moved > STEADY { ": VOID" } else { "" };
+        let void = if self.is_steady() { "" } else { ": VOID" };
         println!(
             "  {title} (control moved by {:.0} %{void})",
             self.moved * 100.0
         );
-        for (name, costs) in &self.lanes {
-            let [min, median] = costs.min_and_median();
-            println!("    {name:<34}min {min:7.1}   median {median:7.1}");
+        for (name, costs) in self.lanes() {
+            let median = costs.median();
+            println!(
+                "    {name:<34}{median:8.1} ns   min {:8.1} ns   {:6.2} Mpps",
+                costs.min(),
+                1e3 / median
+            );
         }
     }
 
-    /// How much more one lane costs than another, and how much it may, if there is a bound.
-    pub fn difference(&self, lane: &str, from: &str, to_reach: Option<u32>) -> Value {
-        let of = |wanted| self.lanes.iter().find(|(name, _)| *name == wanted);
-        let [min, median] = match (of(lane), of(from)) {
-            (Some((_, costs)), Some((_, other))) => costs.over(other),
-            _ => [f64::NAN; 2],
-        };
-        let bound = to_reach.map_or_else(String::new, |ns| format!(" (to reach: {ns})"));
-        println!("    {lane} over {from}: min {min:.1}, median {median:.1}{bound}");
-        json!({ "of": lane, "over": from, "min_ns": min, "median_ns": median })
-    }
-
     /// For programs.
-    pub fn json(&self, difference: Value) -> Value {
-        let lane = |(name, costs): &(&str, Costs)| {
-            let [min, median] = costs.min_and_median();
-            (
-                (*name).to_owned(),
-                json!({ "min_ns": min, "median_ns": median }),
-            )
+    pub fn json(&self) -> Value {
+        let lane = |(name, costs): (&str, &Costs)| {
+            let costs = json!({ "median_ns": costs.median(), "min_ns": costs.min() });
+            (name.to_owned(), costs)
         };
-        let lanes: Map<String, Value> = self.lanes.iter().map(lane).collect();
+        let lanes: Map<String, Value> = self.lanes().map(lane).collect();
         json!({
             "lanes": lanes,
-            "difference": difference,
             "control_moved": self.moved,
-            "void": self.moved > STEADY,
+            "void": !self.is_steady(),
         })
     }
-}
-
-fn processor_time() -> Result<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
-}
-
-/// The last one, which answers fewer interrupts than the first.
-fn stay_on_one_processor() -> Result<()> {
-    let last = std::thread::available_parallelism()?.get() - 1;
-    let mut set = CpuSet::new();
-    set.set(last)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
