@@ -60,7 +60,10 @@ fn what_is_wrong_is_named_with_its_line() {
             "[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"",
             ["two lists", "local"],
         ),
-        ("[tables]\nblocks = 0", ["0 entries", "nothing"]),
+        ("[tables]\nblocks = 5", ["line 2", "blocks"]),
+        ("[tables]\nipv4 = 0", ["1 to 16777216 entries", "not 0"]),
+        ("[tables]\nallows = 16777217", ["1 to", "not 16777217"]),
+        ("[tables]\nlookup = \"hash\"", ["line 2", "hash"]),
     ] {
         let error = Config::parse(text).expect_err(text);
         for part in parts {
