@@ -10,7 +10,7 @@
 use crate::{
     parse::Address,
     reason::Family,
-    scan::{halves, mix},
+    scan::mix,
 };
 
 /// A limit: one element of the array `LIMITS`. Whoever changes the rate writes one word.
@@ -86,7 +86,7 @@ pub struct Key {
 /// together. Without the seed nobody can choose it.
 #[inline(always)]
 pub fn key(source: &Address, limit: &Limit, seed: u64) -> Key {
-    let [high, _] = halves(&source.bytes);
+    let [high, _] = source.halves();
     let (source, family) = match limit.shared {
         0 => (high, source.family),
         _ => (0, Family::None),

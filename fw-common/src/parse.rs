@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use crate::{abi::NO_VLAN, reason::Family, scan::halves};
+use crate::{abi::NO_VLAN, reason::Family};
 
 /// Read access to a frame, from its Ethernet header on.
 pub trait Frame {
@@ -49,14 +49,14 @@ const QINQ_OLD: u16 = 0x9100;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 
-/// A source or destination as it stands in a header: an IPv4 address takes the first four bytes,
-/// the rest is zero. Unlike [`IpAddr`] it has no uninitialised byte, which the verifier of the
-/// kernel would refuse to see copied.
+/// A source or destination as it stands in a header. Unlike [`IpAddr`] it has no uninitialised byte,
+/// which the verifier of the kernel would refuse to see copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct Address {
-    /// In wire order. First, and aligned, so that the kernel program reads words.
-    pub bytes: [u8; 16],
+    /// Its bytes in wire order, of which an IPv4 address takes the first four and the rest is zero;
+    /// in words, or the kernel program would copy them one by one.
+    words: [u64; 2],
     /// [`Family::None`] where there is no address.
     pub family: Family,
 }
@@ -65,22 +65,23 @@ impl Address {
     /// No address.
     pub const NONE: Self = Self {
         family: Family::None,
-        bytes: [0; 16],
+        words: [0; 2],
     };
 
     #[inline(always)]
     const fn v4([a, b, c, d]: [u8; 4]) -> Self {
         Self {
             family: Family::V4,
-            bytes: [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            words: [u64::from_ne_bytes([a, b, c, d, 0, 0, 0, 0]), 0],
         }
     }
 
     #[inline(always)]
-    const fn v6(bytes: [u8; 16]) -> Self {
+    const fn v6([a, b, c, d, e, f, g, h, rest @ ..]: [u8; 16]) -> Self {
+        let high = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
         Self {
             family: Family::V6,
-            bytes,
+            words: [high, u64::from_ne_bytes(rest)],
         }
     }
 
@@ -88,23 +89,37 @@ impl Address {
     /// such packets to dual-stack sockets, and answers over IPv4.
     #[inline(always)]
     const fn canonical(self) -> Self {
-        match self.bytes {
-            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Self::v4([a, b, c, d]),
+        match (self.words[0], self.words[1].to_ne_bytes()) {
+            (0, [0, 0, 0xff, 0xff, a, b, c, d]) => Self::v4([a, b, c, d]),
             _ => self,
         }
+    }
+
+    /// All of them in wire order: an IPv4 address takes the first four, the rest is zero.
+    #[inline(always)]
+    pub const fn bytes(&self) -> [u8; 16] {
+        let [a, b, c, d, e, f, g, h] = self.words[0].to_ne_bytes();
+        let [i, j, k, l, m, n, o, p] = self.words[1].to_ne_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// [`Self::bytes`], eight at a time.
+    #[inline(always)]
+    pub const fn words(&self) -> [u64; 2] {
+        self.words
     }
 
     /// The first four bytes: the address, if it is IPv4.
     #[inline(always)]
     pub const fn octets_v4(&self) -> [u8; 4] {
-        let [a, b, c, d, ..] = self.bytes;
+        let [a, b, c, d, ..] = self.words[0].to_ne_bytes();
         [a, b, c, d]
     }
 
     /// An IPv6 address as two numbers, the higher half first.
     #[inline(always)]
     pub const fn halves(&self) -> [u64; 2] {
-        halves(&self.bytes)
+        [u64::from_be(self.words[0]), u64::from_be(self.words[1])]
     }
 
     /// As the type the controller works with.
@@ -112,7 +127,7 @@ impl Address {
         match self.family {
             Family::None => None,
             Family::V4 => Some(self.octets_v4().into()),
-            Family::V6 => Some(self.bytes.into()),
+            Family::V6 => Some(self.bytes().into()),
         }
     }
 }

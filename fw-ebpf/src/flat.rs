@@ -128,7 +128,7 @@ extern "C" fn fwctl_find_in_tries() -> u64 {
             [GUARD_V4.get(&key), ALLOW_V4.get(&key), BLOCK_V4.get(&key)]
         }
         Family::V6 => {
-            let key = Key::new(128, source.bytes);
+            let key = Key::new(128, source.bytes());
             [GUARD_V6.get(&key), ALLOW_V6.get(&key), BLOCK_V6.get(&key)]
         }
         Family::None => return 0,

@@ -143,7 +143,7 @@ fn closing(class: u16, source: &Address) -> u32 {
             CLASS_V4.get(&Key::new(64, [high, low, 0, 0, a, b, c, d]))
         }
         Family::V6 => {
-            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = source.bytes;
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = source.bytes();
             let key = [
                 high, low, 0, 0, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p,
             ];

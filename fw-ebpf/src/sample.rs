@@ -53,8 +53,8 @@ pub fn drop(
         (*event).reason = outcome.reason as u8;
         (*event).family = outcome.family as u8;
         (*event).observed = u8::from(outcome.observed);
-        (*event).source = packet.source.bytes;
-        (*event).destination = packet.destination.bytes;
+        (*event).source = packet.source.bytes();
+        (*event).destination = packet.destination.bytes();
         (*event).vlans = packet.vlans;
         (*event).protocol = packet.protocol;
         (*event).source_port = packet.source_port;

@@ -214,8 +214,8 @@ fn tell(context: &XdpContext, slot: &Slot, deadline: u32, trigger: Trigger, time
     unsafe {
         let event: *mut ScanEvent = event.as_mut_ptr();
         (*event).time_ns = time_ns;
-        (*event).source = packet.source.bytes;
-        (*event).destination = packet.destination.bytes;
+        (*event).source = packet.source.bytes();
+        (*event).destination = packet.destination.bytes();
         (*event).ports = slot.ports;
         (*event).hosts = slot.hosts;
         (*event).ifindex = context.ingress_ifindex() as u32;
@@ -253,23 +253,20 @@ fn is_closed(context: &XdpContext, packet: &Packet) -> bool {
     const V6: u32 = 36;
     /// `BPF_F_CURRENT_NETNS`
     const HERE: u64 = u64::MAX;
-    // Both layouts of `struct bpf_sock_tuple`: addresses, then ports, in wire order.
-    let (s, d) = (&packet.source.bytes, &packet.destination.bytes);
+    let (source, destination) = (&packet.source, &packet.destination);
     let [sh, sl] = packet.source_port.to_be_bytes();
     let [dh, dl] = packet.destination_port.to_be_bytes();
-    let mut tuple = [0u8; V6 as usize];
-    let size = match (packet.source.family, packet.destination.family) {
+    let ports = u64::from_ne_bytes([sh, sl, dh, dl, 0, 0, 0, 0]);
+    // Both layouts of `struct bpf_sock_tuple`: addresses, then ports, in wire order.
+    let (mut tuple, size) = match (source.family, destination.family) {
         (Family::V4, Family::V4) => {
-            tuple[..4].copy_from_slice(&s[..4]);
-            tuple[4..8].copy_from_slice(&d[..4]);
-            tuple[8..12].copy_from_slice(&[sh, sl, dh, dl]);
-            V4
+            let ([a, b, c, d], [e, f, g, h]) = (source.octets_v4(), destination.octets_v4());
+            let addresses = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+            ([addresses, ports, 0, 0, 0], V4)
         }
         (Family::V6, Family::V6) => {
-            tuple[..16].copy_from_slice(s);
-            tuple[16..32].copy_from_slice(d);
-            tuple[32..].copy_from_slice(&[sh, sl, dh, dl]);
-            V6
+            let ([a, b], [c, d]) = (source.words(), destination.words());
+            ([a, b, c, d, ports], V6)
         }
         _ => return true,
     };

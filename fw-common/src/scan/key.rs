@@ -12,7 +12,7 @@ use crate::{
 pub const fn length_of(source: &Address, destination: &Address, v6_prefix: u16) -> u8 {
     match (source.family, destination.family) {
         (Family::V6, Family::V6) => {
-            let ([ours, _], [theirs, _]) = (halves(&destination.bytes), halves(&source.bytes));
+            let ([ours, _], [theirs, _]) = (destination.halves(), source.halves());
             if ours == theirs { 128 } else { v6_prefix as u8 }
         }
         (Family::V6, _) => v6_prefix as u8,
@@ -55,7 +55,7 @@ const fn first([high, low]: [u64; 2], length: u8) -> [u64; 2] {
 #[inline(always)]
 pub fn mapped(address: &Address) -> [u8; 16] {
     match address.family {
-        Family::V6 => address.bytes,
+        Family::V6 => address.bytes(),
         _ => {
             let [a, b, c, d] = address.octets_v4();
             [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
@@ -65,7 +65,7 @@ pub fn mapped(address: &Address) -> [u8; 16] {
 
 /// An address as two numbers, the higher half first.
 #[inline(always)]
-pub(crate) const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+const fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(high), Some(low)) => [u64::from_be_bytes(*high), u64::from_be_bytes(*low)],
         _ => [0; 2],

@@ -167,8 +167,8 @@ impl Tables for Host {
         };
         let granted = state.taken < self.config.granted;
         state.events.push(ScanEvent {
-            source: packet.source.bytes,
-            destination: packet.destination.bytes,
+            source: packet.source.bytes(),
+            destination: packet.destination.bytes(),
             ports: slot.ports,
             hosts: slot.hosts,
             ifindex: 1,
