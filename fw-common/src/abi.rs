@@ -14,8 +14,8 @@ use crate::{
 
 pub use maps::*;
 
-/// Version of everything in this module; it names the pin directory (`v4`).
-pub const VERSION: u32 = 4;
+/// Version of everything in this module; it names the pin directory (`v5`).
+pub const VERSION: u32 = 5;
 
 /// A [`Entry::deadline`] that never passes.
 pub const NEVER: u32 = u32::MAX;
@@ -86,6 +86,9 @@ impl Entry {
     pub const BLOCK: u8 = 6;
     /// In `flags`: nothing refers to the row any more, but a packet on its way may still read it.
     pub const RETIRED: u8 = 8;
+    /// In `flags`, of a row that blocks a host: who reads half 0 of [`ROOT`] finds it in its bucket,
+    /// and, in the next bit, who reads half 1 does. A row in neither is not seen yet, or no more.
+    pub const SEEN: u8 = 16;
 
     /// The entry of a prefix, without traffic.
     pub const fn new(prefix: Prefix, list: u16, deadline: u32) -> Self {
@@ -120,8 +123,8 @@ pub struct RowV6 {
     pub entry: Entry,
     /// First address as a number, the higher half first.
     pub address: [u64; 2],
-    /// Zero.
-    pub reserved: u64,
+    /// Zero, so that it is a line of cache.
+    pub reserved: [u64; 3],
 }
 
 /// Runtime switches, in the one element of `CONFIG`.
@@ -360,7 +363,7 @@ impl Probe {
 const _: () = {
     assert!(size_of::<Entry>() == 24);
     assert!(size_of::<RowV4>() == 32);
-    assert!(size_of::<RowV6>() == 48);
+    assert!(size_of::<RowV6>() == 64);
     assert!(size_of::<Config>() == 64);
     assert!(size_of::<PortWord>() == 16);
     assert!(size_of::<Scanner>() == 40);

@@ -1,8 +1,9 @@
 //! The flat tables: which rows speak of an address, found in a bounded number of steps whatever is
-//! listed. No hash and no trie: the address space is cut into ranges, and in each of them all
-//! addresses have the same answer.
+//! listed. No trie: the address space is cut into ranges, and in each of them all addresses have the
+//! same answer. Blocked hosts, of which there are most, are found by a shorter way as well.
 //!
 //! - [`presence`]: bits that say where nothing is listed, which ends most lookups
+//! - [`hosts`]: rows of blocked hosts lie where their addresses tell
 //! - [`v4`]: a word for each /20 refers to its ranges
 //! - [`v6`]: sorted fences refer to leaves of ranges
 //!
@@ -10,6 +11,7 @@
 //! ones, refers to them from the half that nobody reads, and exchanges the halves by one store into
 //! `abi::ROOT`. So a packet meets the old policy or the new one, never a mixture.
 
+pub mod hosts;
 pub mod presence;
 pub mod v4;
 pub mod v6;

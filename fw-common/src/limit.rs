@@ -7,11 +7,7 @@
 //! Buckets stand in sets of [`WAYS`], one cache line each. One that is full again says no more than
 //! none, so it is free for anybody, and nothing has to be cleared away.
 
-use crate::{
-    parse::Address,
-    reason::Family,
-    scan::mix,
-};
+use crate::{parse::Address, reason::Family, scan::mix};
 
 /// A limit: one element of the array `LIMITS`. Whoever changes the rate writes one word.
 #[repr(C)]

@@ -77,10 +77,16 @@ impl Address {
     }
 
     #[inline(always)]
-    const fn v6([a, b, c, d, e, f, g, h, rest @ ..]: [u8; 16]) -> Self {
+    const fn v6(bytes: [u8; 16]) -> Self {
+        Self::new(Family::V6, bytes)
+    }
+
+    /// From its [`Self::bytes`].
+    #[inline(always)]
+    pub const fn new(family: Family, [a, b, c, d, e, f, g, h, rest @ ..]: [u8; 16]) -> Self {
         let high = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
         Self {
-            family: Family::V6,
+            family,
             words: [high, u64::from_ne_bytes(rest)],
         }
     }

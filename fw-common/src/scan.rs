@@ -14,8 +14,8 @@ mod key;
 
 use crate::parse::{Packet, Transport};
 
-pub use key::{auto_key, hash, host_bit, length_of, mapped, port_bit, slot_of, source, tag_of};
 pub(crate) use key::mix;
+pub use key::{auto_key, hash, host_bit, length_of, mapped, port_bit, slot_of, source, tag_of};
 
 /// Points of a SYN to a port that is not served; thresholds are multiples of it.
 pub const ONE: u16 = 16;

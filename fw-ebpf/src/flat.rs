@@ -7,10 +7,11 @@ use core::ptr;
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use fw_common::{
-    abi::TrieV4,
+    abi::{self, RowV4, RowV6, TrieV4},
     flat::{
         Answer,
-        presence::{self, WORDS_V4},
+        hosts::{Place, Row},
+        presence::{self, HOSTS, RANGES},
         v4, v6,
     },
     parse::Address,
@@ -19,7 +20,7 @@ use fw_common::{
 
 use crate::maps::{
     self, ALLOW_V4, ALLOW_V6, BLOCK_V4, BLOCK_V6, CHUNKS_V4, DIR_V4, FENCES_V6, GUARD_V4, GUARD_V6,
-    LEAVES_V6, NEAR, ROOT,
+    LEAVES_V6, NEAR, ROOT, ROWS_V4, ROWS_V6,
 };
 
 /// Not 0: the tries are asked instead, to see what that costs.
@@ -36,22 +37,53 @@ pub fn find(source: &Address) -> Answer {
     let [a, b, c, d] = source.octets_v4();
     let high = u32::from_be_bytes([a, b, c, d]);
     match source.family {
-        Family::V4 if is_near(presence::v4(high)) => Answer::of_word(fwctl_find_v4(high)),
-        Family::V6 if presence::v6(high).into_iter().any(is_near_v6) => {
+        Family::V4 => match near_v4(high) {
+            0 => Answer::NONE,
+            near => Answer::of_word(fwctl_find_v4(high, near)),
+        },
+        Family::V6 if presence::v6(high).into_iter().any(is_set) => {
             Answer::of_word(fwctl_find_v6())
         }
         _ => Answer::NONE,
     }
 }
 
+/// `HOSTS` and `RANGES` of an address.
 #[inline(always)]
-fn is_near((word, bit): (u32, u64)) -> bool {
-    NEAR.get(word).is_none_or(|bits| bits & bit != 0)
+fn near_v4(address: u32) -> u64 {
+    let (word, shift) = presence::v4(address);
+    load(NEAR.get(word)) >> shift & (HOSTS | RANGES)
 }
 
 #[inline(always)]
-fn is_near_v6((word, bit): (u32, u64)) -> bool {
-    is_near((WORDS_V4 + word, bit))
+fn is_set((word, bit): (u32, u64)) -> bool {
+    NEAR.get(word).is_none_or(|bits| bits & bit != 0)
+}
+
+/// The answer if a row in its bucket blocks the address.
+#[inline(always)]
+fn blocked_host<R: Row>(
+    half: u32,
+    address: R::Address,
+    row: impl Fn(u32) -> Option<(u64, R::Address)>,
+) -> Option<Answer> {
+    let buckets = load(ROOT.get(abi::ROOT_BUCKETS as u32));
+    let place = Place {
+        seed: load(ROOT.get(abi::ROOT_SEED as u32)),
+        buckets: match R::WIDTH {
+            RowV4::WIDTH => buckets as u32,
+            _ => (buckets >> 32) as u32,
+        },
+    };
+    let block = place.find::<R>(half, address, row);
+    (block != 0).then_some(Answer { protect: 0, block })
+}
+
+/// The first word of a row: deadline, list, length and flags.
+#[inline(always)]
+fn first_word<R>(row: &R) -> u64 {
+    // SAFETY: a row begins with an `Entry`, which is aligned to 8 bytes and larger than they are.
+    unsafe { ptr::read_volatile(ptr::from_ref(row).cast()) }
 }
 
 struct Maps;
@@ -100,8 +132,25 @@ impl v6::Memory for Maps {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn fwctl_find_v4(address: u32) -> u64 {
-    v4::find(&Maps, load(ROOT.get(0)) as u32, address).word()
+extern "C" fn fwctl_find_v4(address: u32, near: u64) -> u64 {
+    let half = load(ROOT.get(0)) as u32;
+    let row = |number| {
+        let row = ROWS_V4.get(number)?;
+        Some((first_word(row), row.address))
+    };
+    let needs_ranges = near & RANGES != 0;
+    // Where something is guarded or allowed, ranges know whether it is this address.
+    let may_be_protected = needs_ranges && is_set(presence::protected(Family::V4, address));
+    if near & HOSTS != 0
+        && !may_be_protected
+        && let Some(answer) = blocked_host::<RowV4>(half, address, row)
+    {
+        return answer.word();
+    }
+    match needs_ranges {
+        true => v4::find(&Maps, half, address).word(),
+        false => 0,
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -110,8 +159,19 @@ extern "C" fn fwctl_find_v6() -> u64 {
     let Some(packet) = maps::packet() else {
         return 0;
     };
-    let [high, low] = packet.source.halves();
-    v6::find(&Maps, load(ROOT.get(1)), [high, low]).word()
+    let address = packet.source.halves();
+    let root = load(ROOT.get(1));
+    let row = |number| {
+        let row = ROWS_V6.get(number)?;
+        Some((first_word(row), row.address))
+    };
+    let half = v6::Root::of(root).half;
+    if !is_set(presence::protected(Family::V6, (address[0] >> 32) as u32))
+        && let Some(answer) = blocked_host::<RowV6>(half, address, row)
+    {
+        return answer.word();
+    }
+    v6::find(&Maps, root, address).word()
 }
 
 #[unsafe(no_mangle)]

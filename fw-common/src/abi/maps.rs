@@ -112,9 +112,10 @@ const ENTRY: usize = size_of::<Entry>();
 /// Rows that all listed prefixes of IPv4 take. The controller loads the object with other sizes.
 const ROWS: u32 = 1 << 16;
 
-/// [`RowV4`]s: every listed prefix of IPv4. Row 0 is none.
+/// [`RowV4`]s: every listed prefix of IPv4, half as many again, in buckets of [`crate::flat::hosts`].
+/// Row 0 is none.
 pub const ROWS_V4: MapSpec = mapped("ROWS_V4", size_of::<RowV4>(), ROWS);
-/// [`RowV6`]s: every listed prefix of IPv6. Row 0 is none.
+/// [`RowV6`]s: every listed prefix of IPv6, as [`ROWS_V4`].
 pub const ROWS_V6: MapSpec = mapped("ROWS_V6", size_of::<RowV6>(), ROWS / 4);
 /// The directory of [`crate::flat::v4`].
 pub const DIR_V4: MapSpec = mapped("DIR_V4", 8, v4::SLOTS);
@@ -126,12 +127,17 @@ pub const FENCES_V6: MapSpec = mapped("FENCES_V6", 8 * v6::FENCE, 2 * LEAVES);
 pub const LEAVES_V6: MapSpec = mapped("LEAVES_V6", 8, LEAVES * 3 * v6::LEAF as u32);
 /// Leaves for so many rows, twice, when they are two thirds full.
 const LEAVES: u32 = ROWS / 4 / 5;
-/// Which half is read: of IPv4 in the first word, as [`v6::Root`] in the second.
-pub const ROOT: MapSpec = mapped("ROOT", 8, 3);
+/// Which half is read: of IPv4 in the first word, as [`v6::Root`] in the second. Then the words that
+/// are named below.
+pub const ROOT: MapSpec = mapped("ROOT", 8, 5);
 /// The word of [`ROOT`] that is not 0 while somebody writes flat tables.
 pub const ROOT_WRITING: usize = 2;
-/// Bits of [`presence`]: for IPv4, and behind them for IPv6.
-pub const NEAR: MapSpec = mapped("NEAR", 8, presence::WORDS_V4 + presence::WORDS_V6);
+/// The word of [`ROOT`] with the seed of [`crate::flat::hosts`]; 0 before the controller came.
+pub const ROOT_SEED: usize = 3;
+/// The word of [`ROOT`] with the number of buckets: of IPv6 in the higher half, of IPv4 in the lower.
+pub const ROOT_BUCKETS: usize = 4;
+/// Bits of [`presence`].
+pub const NEAR: MapSpec = mapped("NEAR", 8, presence::WORDS);
 
 /// IPv4 hosts that the program has blocked itself, until the controller makes rows of them.
 pub const AUTO_V4: MapSpec = table(

@@ -140,5 +140,5 @@ pub(super) fn wall_of(boot_ns: u64) -> WallSecs {
 
 pub(super) fn address(family: u8, bytes: [u8; 16]) -> Option<IpAddr> {
     let family = Family::from_number(family)?;
-    Address { family, bytes }.ip()
+    Address::new(family, bytes).ip()
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fw_common::{
-    abi::{self, MapSpec},
-    flat::v6::LEAF,
+    abi::{self, MapSpec, RowV4, RowV6},
+    flat::{hosts::Row as _, v6::LEAF},
 };
 
 /// Sizes and switches that are fixed when the program is loaded.
@@ -83,11 +83,13 @@ impl Shape {
             blocks.saturating_add(others).min(MAX_ROWS)
         };
         let (v4, v6) = (rows(self.ipv4), rows(self.ipv6));
+        // Half as many again: few buckets are full then.
+        let buckets = |rows: u32, size: u32| (rows / 2 * 3 / size + 1) * size;
         // Two thirds full, two ranges a row; and as many again, for those that take their place.
         let leaves = v6 / 5 + 64;
         let sizes = [
-            (&abi::ROWS_V4, v4 + 1),
-            (&abi::ROWS_V6, v6 + 1),
+            (&abi::ROWS_V4, buckets(v4, RowV4::BUCKET)),
+            (&abi::ROWS_V6, buckets(v6, RowV6::BUCKET)),
             // A /20 with one host has three ranges, which take four words; twice, as above.
             (&abi::CHUNKS_V4, 8 * v4),
             (&abi::FENCES_V6, 2 * leaves),

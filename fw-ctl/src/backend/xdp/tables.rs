@@ -6,6 +6,7 @@
 
 mod changes;
 mod error;
+pub(super) mod near;
 mod room;
 
 use std::{
@@ -22,7 +23,7 @@ use aya::Ebpf;
 use fw_common::{
     Prefix,
     abi::{self, Entry},
-    flat::{presence, v4::slot},
+    flat::v4::slot,
 };
 
 use super::{
@@ -40,6 +41,7 @@ use super::{
     tries::Tries,
 };
 use crate::{
+    host::random::random,
     plan::{CheckedPlan, Plan},
     policy::entry::Action,
 };
@@ -82,10 +84,11 @@ impl Tables {
     /// [`LoadError`]
     pub fn take(object: &mut Ebpf, shape: &Shape) -> Result<Self, LoadError> {
         let root = Arc::new(load::take_mapped(object, &abi::ROOT)?);
+        seed(&root)?;
         let near = Arc::new(load::take_mapped(object, &abi::NEAR)?);
         let mut mapped = |spec| load::take_mapped(object, spec);
-        let (v4, torn_v4) = Family::new(mapped(&abi::ROWS_V4)?);
-        let (v6, torn_v6) = Family::new(mapped(&abi::ROWS_V6)?);
+        let (v4, torn_v4) = Family::new(mapped(&abi::ROWS_V4)?, Arc::clone(&root));
+        let (v6, torn_v6) = Family::new(mapped(&abi::ROWS_V6)?, Arc::clone(&root));
         let directory = Directory::new(
             Arc::clone(&root),
             mapped(&abi::DIR_V4)?,
@@ -221,18 +224,7 @@ impl Tables {
     /// What `bpf(2)` says.
     pub fn tidy_near(&mut self) -> io::Result<()> {
         self.auto.tidy()?;
-        let mut needed = vec![0; presence::WORDS_V6 as usize];
-        for ((first, length, _), _) in self.v6.index().iter() {
-            for (word, bit) in presence::places_v6((first >> 96) as u32, length) {
-                needed[word as usize] |= bit;
-            }
-        }
-        let words = &self.near.words()[presence::WORDS_V4 as usize..];
-        for (word, bits) in words.iter().zip(needed) {
-            if word.load(Relaxed) != bits {
-                word.store(bits, Release);
-            }
-        }
+        near::tidy(&self.near, self.v4.index(), self.v6.index());
         Ok(())
     }
 
@@ -313,9 +305,7 @@ impl Tables {
             runs = vec![(0, slot(u32::MAX))];
         }
         let grows = !v4.added.is_empty();
-        let swaps_v4 = self
-            .directory
-            .build(self.v4.index(), &runs, grows, &self.grace);
+        let swaps_v4 = self.directory.build(&self.v4, &runs, grows, &self.grace);
         let swaps_v4 = swaps_v4.map_err(|_| {
             let [_, capacity] = self.directory.fill();
             full(&abi::CHUNKS_V4, capacity, capacity + 1)
@@ -355,12 +345,7 @@ impl Tables {
         (v4, swaps_v4): (Entered<u32>, Vec<Swap>),
         (v6, swaps_v6): (Entered<u128>, Swaps),
     ) {
-        for ((first, length, _), _) in &v6.added {
-            for (word, bit) in presence::places_v6((first >> 96) as u32, *length) {
-                let word = &self.near.words()[(presence::WORDS_V4 + word) as usize];
-                word.fetch_or(bit, Release);
-            }
-        }
+        near::set(&self.near, &v4.added, &v6.added);
         self.v4.rewrite(&v4);
         self.v6.rewrite(&v6);
         self.directory.publish(&swaps_v4, &mut self.grace);
@@ -371,6 +356,19 @@ impl Tables {
         self.v6.settle(v6, &mut self.grace);
         self.torn = false;
     }
+}
+
+/// Gives the buckets of hosts a seed, unless a former daemon did.
+fn seed(root: &Mapped) -> Result<(), LoadError> {
+    let seed = &root.words()[abi::ROOT_SEED];
+    if seed.load(Relaxed) == 0 {
+        let random = random().map_err(|error| LoadError::Map {
+            name: abi::ROOT.name,
+            source: error.into(),
+        })?;
+        seed.store(random | 1, Relaxed);
+    }
+    Ok(())
 }
 
 /// Whether a table is a map, and not somebody's share of it.

@@ -1,5 +1,7 @@
 //! The rows of one family and which of them a change adds, rewrites and takes away.
 
+use std::sync::Arc;
+
 use fw_common::abi::{self, Entry};
 
 use super::{
@@ -15,6 +17,8 @@ use crate::plan::Op;
 pub struct Family<A> {
     rows: Rows<A>,
     retired: Limbo<u32>,
+    /// Rows of hosts that a former daemon wrote, and that are seen after the next change.
+    hidden: Vec<u32>,
     used: Used,
 }
 
@@ -118,20 +122,21 @@ pub struct Entered<A> {
 }
 
 impl<A: Address> Family<A> {
-    /// Over what stands in the memory. Says too whether a prefix had two rows: then a former daemon
-    /// died in the middle of a change, and one of them is referred to by nobody.
-    pub fn new(memory: Mapped) -> (Self, bool) {
-        let (rows, stale) = Rows::new(memory);
+    /// Over what stands in the memory. Says too whether a former daemon died in the middle of a
+    /// change: then a prefix has two rows, of which one is referred to by nobody, or a row is not seen.
+    pub fn new(memory: Mapped, root: Arc<Mapped>) -> (Self, bool) {
+        let (rows, torn) = Rows::new(memory, root);
+        let is_torn = !torn.stale.is_empty() || !torn.hidden.is_empty();
         let mut family = Self {
             rows,
             retired: Limbo::default(),
+            hidden: torn.hidden,
             used: Used::default(),
         };
         for (key, entry) in family.entries() {
             family.used.add(key.2, &entry);
         }
-        let is_torn = !stale.is_empty();
-        family.retired.add(0, stale);
+        family.retired.add(0, torn.stale);
         (family, is_torn)
     }
 
@@ -154,6 +159,11 @@ impl<A: Address> Family<A> {
     pub fn get(&self, key: &Key<A>) -> Option<Entry> {
         let row = self.rows.index.get(key)?;
         self.rows.read(row).map(|(_, entry)| entry)
+    }
+
+    /// Whether this row blocks just this address, and lies in its bucket.
+    pub fn is_in_bucket(&self, address: A, row: u32) -> bool {
+        self.rows.is_in_bucket(address, row)
     }
 
     /// All entries, in order.
@@ -210,12 +220,15 @@ impl<A: Address> Family<A> {
     fn drop_new(&mut self, added: &[(Key<A>, u32)]) {
         for (_, row) in added {
             self.rows.clear(*row);
-            self.rows.give(*row);
         }
     }
 
-    /// Rewrites what is there already; each row changes by one store, and needs no other place.
+    /// Rewrites what is there already; each row changes by one store, and needs no other place. Hides
+    /// what goes from who reads the other half, which comes to be read next.
     pub fn rewrite(&self, entered: &Entered<A>) {
+        for (key, row) in &entered.removed {
+            self.rows.hide(*row, key);
+        }
         for (key, _, after) in &entered.rewritten {
             if let Some(row) = self.rows.index.get(key) {
                 self.rows.rewrite(row, key.2, *after);
@@ -226,6 +239,14 @@ impl<A: Address> Family<A> {
     /// The program sees the change: what it no longer refers to goes after a while.
     pub fn settle(&mut self, entered: Entered<A>, grace: &mut Grace) {
         self.used = entered.used;
+        for (key, row) in &entered.added {
+            self.rows.show(*row, key);
+        }
+        for row in std::mem::take(&mut self.hidden) {
+            if let Some((key, _)) = self.rows.read(row) {
+                self.rows.show(row, &key);
+            }
+        }
         let removed: Vec<u32> = entered.removed.into_iter().map(|(_, row)| row).collect();
         removed.iter().for_each(|row| self.rows.retire(*row));
         if !removed.is_empty() {
@@ -236,7 +257,6 @@ impl<A: Address> Family<A> {
     fn reclaim(&mut self, grace: &Grace) {
         for row in self.retired.take(grace) {
             self.rows.clear(row);
-            self.rows.give(row);
         }
     }
 }

@@ -3,10 +3,19 @@
 
 use std::{
     marker::PhantomData,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed, Ordering::Release},
+    },
 };
 
-use fw_common::abi::Entry;
+use fw_common::{
+    abi::{self, Entry, RowV4, RowV6},
+    flat::{
+        hosts::{Place, Row},
+        v6::Root,
+    },
+};
 
 use super::{
     super::sys::Mapped,
@@ -17,7 +26,15 @@ use super::{
 pub trait Address: Number {
     /// Words of a row.
     const STRIDE: usize;
+    /// Rows of a bucket.
+    const BUCKET: u32;
+    /// By how much the number of buckets is shifted in its word of the root.
+    const SHIFT: u32;
 
+    /// The first row of the bucket of an address.
+    fn bucket(self, place: Place) -> u32;
+    /// Which half the program reads.
+    fn half(root: &Mapped) -> u32;
     /// The words behind the entry.
     fn words(self) -> [u64; 2];
     /// From these words.
@@ -25,7 +42,17 @@ pub trait Address: Number {
 }
 
 impl Address for u32 {
-    const STRIDE: usize = 4;
+    const STRIDE: usize = size_of::<RowV4>() / 8;
+    const BUCKET: u32 = RowV4::BUCKET;
+    const SHIFT: u32 = 0;
+
+    fn bucket(self, place: Place) -> u32 {
+        place.bucket::<RowV4>(self)
+    }
+
+    fn half(root: &Mapped) -> u32 {
+        root.words()[0].load(Relaxed) as u32 & 1
+    }
 
     fn words(self) -> [u64; 2] {
         let [a, b, c, d] = self.to_ne_bytes();
@@ -39,7 +66,17 @@ impl Address for u32 {
 }
 
 impl Address for u128 {
-    const STRIDE: usize = 6;
+    const STRIDE: usize = size_of::<RowV6>() / 8;
+    const BUCKET: u32 = RowV6::BUCKET;
+    const SHIFT: u32 = 32;
+
+    fn bucket(self, place: Place) -> u32 {
+        place.bucket::<RowV6>(self.words())
+    }
+
+    fn half(root: &Mapped) -> u32 {
+        Root::of(root.words()[1].load(Relaxed)).half
+    }
 
     fn words(self) -> [u64; 2] {
         [(self >> 64) as u64, self as u64]
@@ -54,44 +91,81 @@ impl Address for u128 {
 #[derive(Debug)]
 pub struct Rows<A> {
     memory: Mapped,
-    /// Numbers nobody has, the next one last.
-    free: Vec<u32>,
-    /// From here on no number has been given out yet.
-    fresh: u32,
+    root: Arc<Mapped>,
+    place: Place,
     /// Which prefix has which row.
     pub index: Index<A>,
     address: PhantomData<A>,
 }
 
+/// What a former daemon left that died in the middle of a change.
+#[derive(Debug, Default)]
+pub struct Torn {
+    /// Rows that speak of a prefix that another one speaks of.
+    pub stale: Vec<u32>,
+    /// Rows of hosts that the program does not see yet.
+    pub hidden: Vec<u32>,
+}
+
 impl<A: Address> Rows<A> {
-    /// Over what stands in the memory; a former daemon may have written it. Says too which rows
-    /// speak of a prefix that another one speaks of.
-    pub fn new(memory: Mapped) -> (Self, Vec<u32>) {
+    /// Over what stands in the memory; a former daemon may have written it. The root has the seed.
+    pub fn new(memory: Mapped, root: Arc<Mapped>) -> (Self, Torn) {
+        let count = (memory.words().len() / A::STRIDE) as u32;
+        let place = Place {
+            seed: root.words()[abi::ROOT_SEED].load(Relaxed),
+            buckets: count / A::BUCKET,
+        };
+        let kept = root.words()[abi::ROOT_BUCKETS].load(Relaxed) & !(0xffff_ffff << A::SHIFT);
+        let buckets = kept | u64::from(place.buckets) << A::SHIFT;
+        root.words()[abi::ROOT_BUCKETS].store(buckets, Relaxed);
         let mut rows = Self {
             memory,
-            free: Vec::new(),
-            fresh: 1,
+            root,
+            place,
             index: Index::default(),
             address: PhantomData,
         };
-        let count = (rows.memory.words().len() / A::STRIDE) as u32;
+        let mut torn = Torn::default();
         let mut found = Vec::new();
         for row in 1..count {
-            if let Some((key, _)) = rows.read(row) {
-                rows.free.extend(rows.fresh..row);
-                rows.fresh = row + 1;
-                found.push((key, row));
+            match rows.read(row) {
+                Some((key, _)) => {
+                    torn.hidden.extend(rows.recover(row, &key).then_some(row));
+                    found.push((key, row));
+                }
+                // Retired, and the programs of that time are long over.
+                None => rows.clear_if_used(row),
             }
         }
         found.sort_unstable();
-        let mut stale = Vec::new();
         found.dedup_by(|(key, row), (before, _)| {
             let again = key == before;
-            stale.extend(again.then_some(*row));
+            torn.stale.extend(again.then_some(*row));
             again
         });
         rows.index.extend(found);
-        (rows, stale)
+        (rows, torn)
+    }
+
+    /// Lets the program see a row in both halves that it sees in the one it reads. If it is a host's
+    /// that it does not see: it is to see it in the other half, as it was meant to.
+    fn recover(&self, row: u32, key: &Key<A>) -> bool {
+        if !is_blocked_host(key) {
+            return false;
+        }
+        let half = A::half(&self.root);
+        let is_hidden = self.words(row)[0].load(Relaxed) & seen(half) == 0;
+        match is_hidden {
+            true => self.set_seen(row, seen(half ^ 1)),
+            false => self.set_seen(row, EVERYWHERE),
+        }
+        is_hidden
+    }
+
+    fn clear_if_used(&self, row: u32) {
+        if !self.is_free(row) {
+            self.clear(row);
+        }
     }
 
     /// Rows there can be.
@@ -99,16 +173,11 @@ impl<A: Address> Rows<A> {
         self.memory.words().len() / A::STRIDE - 1
     }
 
-    /// Writes a row that nothing refers to yet; `None` if there is no room.
-    pub fn take(&mut self, (first, length, kind): Key<A>, entry: Entry) -> Option<u32> {
-        let row = match self.free.pop() {
-            Some(row) => row,
-            None if (self.fresh as usize) <= self.capacity() => {
-                self.fresh += 1;
-                self.fresh - 1
-            }
-            None => return None,
-        };
+    /// Writes a row that nothing refers to yet; `None` if there is no room. That of a blocked host is
+    /// seen from the next exchange of the halves on.
+    pub fn take(&mut self, key: Key<A>, entry: Entry) -> Option<u32> {
+        let row = self.free_row(&key)?;
+        let (first, length, kind) = key;
         let words = self.words(row);
         let [high, low] = first.words();
         words[3].store(high, Relaxed);
@@ -117,30 +186,68 @@ impl<A: Address> Rows<A> {
         }
         words[1].store(entry.packets, Relaxed);
         words[2].store(entry.bytes, Relaxed);
-        words[0].store(said(kind, Entry { length, ..entry }), Relaxed);
+        let seen = match is_blocked_host(&key) {
+            true => seen(A::half(&self.root) ^ 1),
+            false => 0,
+        };
+        // Last: whoever sees it, sees its address.
+        words[0].store(said(kind, Entry { length, ..entry }) | seen, Release);
         Some(row)
+    }
+
+    /// A free row in the bucket of a prefix, or the next one behind it: so they lie evenly.
+    fn free_row(&self, (first, ..): &Key<A>) -> Option<u32> {
+        let count = self.place.buckets * A::BUCKET;
+        let bucket = first.bucket(self.place);
+        let mut rows = (bucket..count).chain(1..bucket);
+        rows.find(|row| *row != 0 && self.is_free(*row))
+    }
+
+    /// Whether this row blocks just this address, and lies in its bucket.
+    pub fn is_in_bucket(&self, address: A, row: u32) -> bool {
+        let bucket = address.bucket(self.place);
+        (bucket..bucket + A::BUCKET).contains(&row)
+            && self.read(row).is_some_and(|(key, _)| is_blocked_host(&key))
+    }
+
+    fn is_free(&self, row: u32) -> bool {
+        self.words(row)[0].load(Relaxed) == 0
+    }
+
+    /// Hides the row of a blocked host from who reads the other half.
+    pub fn hide(&self, row: u32, key: &Key<A>) {
+        if is_blocked_host(key) {
+            self.set_seen(row, seen(A::half(&self.root)));
+        }
+    }
+
+    /// Lets everybody see the row of a blocked host.
+    pub fn show(&self, row: u32, key: &Key<A>) {
+        if is_blocked_host(key) {
+            self.set_seen(row, EVERYWHERE);
+        }
+    }
+
+    fn set_seen(&self, row: u32, bits: u64) {
+        let word = &self.words(row)[0];
+        word.store(word.load(Relaxed) & !EVERYWHERE | bits, Release);
     }
 
     /// Changes what a row says; its counters go on.
     pub fn rewrite(&self, row: u32, kind: Kind, entry: Entry) {
-        self.words(row)[0].store(said(kind, entry), Relaxed);
+        let word = &self.words(row)[0];
+        word.store(said(kind, entry) | word.load(Relaxed) & EVERYWHERE, Relaxed);
     }
 
     /// Marks a row that nothing refers to any more. It says what it said to packets on their way; a
     /// later daemon takes it for free.
     pub fn retire(&self, row: u32) {
-        let flags = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0, Entry::RETIRED]);
-        self.words(row)[0].fetch_or(flags, Relaxed);
+        self.words(row)[0].fetch_or(flags(Entry::RETIRED), Relaxed);
     }
 
-    /// Marks a row as nobody's. It must not be given out while a program may still read it.
+    /// Frees a row, which no program may still read.
     pub fn clear(&self, row: u32) {
         self.words(row)[0].store(0, Relaxed);
-    }
-
-    /// Gives a row's number back.
-    pub fn give(&mut self, row: u32) {
-        self.free.push(row);
     }
 
     /// What stands in a row.
@@ -163,6 +270,23 @@ impl<A: Address> Rows<A> {
     }
 }
 
+/// Whether a row of this prefix is found in its bucket.
+fn is_blocked_host<A: Address>((_, length, kind): &Key<A>) -> bool {
+    *length == A::WIDTH && *kind == Kind::Block
+}
+
+/// Of the first word of a row: who reads this half sees it.
+const fn seen(half: u32) -> u64 {
+    flags(Entry::SEEN << (half & 1))
+}
+
+/// Whoever reads sees it.
+const EVERYWHERE: u64 = seen(0) | seen(1);
+
+const fn flags(flags: u8) -> u64 {
+    u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0, flags])
+}
+
 /// Deadline, list, length and flags in the first word of a row.
 fn said(kind: Kind, entry: Entry) -> u64 {
     let kind = match kind {
@@ -176,7 +300,7 @@ fn said(kind: Kind, entry: Entry) -> u64 {
 }
 
 fn heard(word: u64) -> Option<(Kind, Entry)> {
-    let [a, b, c, d, e, f, length, flags] = word.to_ne_bytes();
+    let [a, b, c, d, e, f, length, flags] = (word & !EVERYWHERE).to_ne_bytes();
     let kind = match flags & (Entry::KIND | Entry::RETIRED) {
         Entry::GUARD => Kind::Guard,
         Entry::ALLOW => Kind::Allow,

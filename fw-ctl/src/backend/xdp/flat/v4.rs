@@ -9,15 +9,17 @@ use std::{
 };
 
 use fw_common::flat::{
-    Answer, presence,
+    Answer,
+    presence::{self, HOSTS, RANGES},
     v4::{self, Reference, SLOTS, UNIT},
 };
 
 use super::{
     super::sys::Mapped,
     arena::Arena,
+    family::Family,
     grace::{Grace, Limbo},
-    sweep::{Index, Sweep},
+    sweep::Sweep,
 };
 
 /// Directory, chunks and presence bits.
@@ -46,7 +48,7 @@ pub struct Swap {
     old: Reference,
     new: Reference,
     /// Presence bits of its 16 /24s.
-    near: u16,
+    near: u32,
 }
 
 /// The chunks do not fit.
@@ -103,7 +105,7 @@ impl Directory {
     /// leaves some room: taking away needs it too.
     pub fn build(
         &mut self,
-        index: &Index<u32>,
+        family: &Family<u32>,
         runs: &[(u32, u32)],
         grows: bool,
         grace: &Grace,
@@ -112,7 +114,7 @@ impl Directory {
         self.reserve = if grows { RESERVE } else { 0 };
         let mut swaps = Vec::new();
         for (first, last) in runs {
-            if let Err(full) = self.build_run(index, *first, *last, grace, &mut swaps) {
+            if let Err(full) = self.build_run(family, *first, *last, grace, &mut swaps) {
                 self.discard(&swaps);
                 return Err(full);
             }
@@ -122,13 +124,13 @@ impl Directory {
 
     fn build_run(
         &mut self,
-        index: &Index<u32>,
+        family: &Family<u32>,
         first: u32,
         last: u32,
         grace: &Grace,
         swaps: &mut Vec<Swap>,
     ) -> Result<(), Full> {
-        let mut sweep = Sweep::from(index, v4::first(first));
+        let mut sweep = Sweep::from(family.index(), v4::first(first));
         let (mut ranges, mut words) = (Vec::new(), Vec::new());
         let mut slot = first;
         while slot <= last {
@@ -139,7 +141,7 @@ impl Directory {
                 sweep.ranges(v4::first(slot), v4::last(slot), &mut ranges);
                 if ranges.len() > 1 {
                     pad(&ranges, &mut words);
-                    self.write_if_other(slot, &ranges, &words, grace, swaps)?;
+                    self.write_if_other(family, slot, &ranges, &words, grace, swaps)?;
                     slot += 1;
                     continue;
                 }
@@ -147,7 +149,10 @@ impl Directory {
                 end = slot + 1;
             }
             let new = self.uniform(answer, end - slot, grace)?;
-            let near = if answer == Answer::NONE { 0 } else { u16::MAX };
+            let near = match answer {
+                Answer::NONE => 0,
+                _ => EVERY_24 * RANGES as u32,
+            };
             for slot in slot..end {
                 self.swap(slot, new, near, swaps);
             }
@@ -158,6 +163,7 @@ impl Directory {
 
     fn write_if_other(
         &mut self,
+        family: &Family<u32>,
         slot: u32,
         ranges: &[(u32, Answer)],
         words: &[u64],
@@ -166,7 +172,7 @@ impl Directory {
     ) -> Result<(), Full> {
         if !self.holds(self.current(slot), words) {
             let new = self.write(words, grace)?;
-            self.swap(slot, new, near(slot, ranges), swaps);
+            self.swap(slot, new, near(slot, ranges, family), swaps);
         }
         Ok(())
     }
@@ -207,7 +213,7 @@ impl Directory {
         self.retired.add(grace.begin(), old);
     }
 
-    fn swap(&mut self, slot: u32, new: Reference, near: u16, swaps: &mut Vec<Swap>) {
+    fn swap(&mut self, slot: u32, new: Reference, near: u32, swaps: &mut Vec<Swap>) {
         let old = self.current(slot);
         swaps.push(Swap {
             slot,
@@ -326,21 +332,29 @@ fn pad(ranges: &[(u32, Answer)], words: &mut Vec<u64>) {
 }
 
 /// Presence bits of a slot with these ranges.
-fn near(slot: u32, ranges: &[(u32, Answer)]) -> u16 {
+fn near(slot: u32, ranges: &[(u32, Answer)], family: &Family<u32>) -> u32 {
     let ends = ranges.iter().skip(1).map(|(next, _)| next - 1);
     let ends = ends.chain([v4::last(slot)]);
     let listed = ranges
         .iter()
         .zip(ends)
         .filter(|((_, answer), _)| *answer != Answer::NONE);
-    listed.fold(0, |bits, ((first, _), last)| {
+    listed.fold(0, |bits, ((first, answer), last)| {
+        let is_host = *first == last && answer.protect == 0;
+        let bit = match is_host && family.is_in_bucket(last, answer.block) {
+            true => HOSTS as u32,
+            false => RANGES as u32,
+        };
         let [first, last] = [*first, last].map(|address| address >> 8 & 15);
-        bits | (u16::MAX << first) & (u16::MAX >> (15 - last))
+        bits | EVERY_24 * bit & (u32::MAX << (2 * first)) & (u32::MAX >> (2 * (15 - last)))
     })
 }
 
-/// Word of the presence bits of a slot, and the first of its 16 bits there.
+/// The lower one of the two presence bits of each /24 of a slot.
+const EVERY_24: u32 = 0x5555_5555;
+
+/// Word of the presence bits of a slot, and the first of its 32 bits there.
 fn near_place(slot: u32) -> (usize, u32) {
-    let (word, bit) = presence::v4(v4::first(slot));
-    (word as usize, bit.trailing_zeros())
+    let (word, shift) = presence::v4(v4::first(slot));
+    (word as usize, shift)
 }

@@ -268,9 +268,10 @@ impl Leaves {
             word.store(both(*leaf), Relaxed);
         }
         let turned = Root {
+            // All fences are the same for both halves; rows of hosts are not.
+            half: root.half ^ 1,
             first: first as u32,
             fences: order.len() as u32,
-            ..root
         };
         self.root.words()[1].store(turned.word(), Release);
         self.order = order;
