@@ -71,9 +71,14 @@ impl List {
         plan
     }
 
-    /// Everything goes, and so many others come.
+    /// All blocks go, and so many others come. When there are so many guards and allows that blocks
+    /// hardly matter, they go too.
     fn replace(&mut self, rng: &mut Rng, size: usize, now: u32) -> Plan {
         let mut plan = Plan::default();
+        if self.guard.len() + self.allow.len() > size {
+            plan.guard = take_all(&mut self.guard);
+            plan.allow = take_all(&mut self.allow);
+        }
         let all: Vec<Prefix> = self.block.keys().copied().collect();
         let mut others: BTreeMap<Prefix, Option<Entry>> =
             all.into_iter().map(|prefix| (prefix, None)).collect();
@@ -105,6 +110,12 @@ fn put<V: Copy>(entries: &mut BTreeMap<Prefix, V>, prefix: Prefix, after: Option
         before,
         after,
     }
+}
+
+fn take_all<V: Copy>(entries: &mut BTreeMap<Prefix, V>) -> Vec<Op<V>> {
+    let all: Vec<Prefix> = entries.keys().copied().collect();
+    let ops = all.into_iter().map(|prefix| put(entries, prefix, None));
+    ops.collect()
 }
 
 /// Never to end, ended, or to be taken away.
@@ -192,24 +203,9 @@ fn flat_tables_tries_and_a_plain_list_say_the_same() -> Result<()> {
     ));
     // All of it goes, and nothing is left.
     let plan = Plan {
-        guard: list
-            .guard
-            .clone()
-            .into_keys()
-            .map(|prefix| put(&mut list.guard, prefix, None))
-            .collect(),
-        allow: list
-            .allow
-            .clone()
-            .into_keys()
-            .map(|prefix| put(&mut list.allow, prefix, None))
-            .collect(),
-        block: list
-            .block
-            .clone()
-            .into_keys()
-            .map(|prefix| put(&mut list.block, prefix, None))
-            .collect(),
+        guard: take_all(&mut list.guard),
+        allow: take_all(&mut list.allow),
+        block: take_all(&mut list.block),
     };
     for kernel in &mut kernels {
         kernel.apply(plan.clone())?;

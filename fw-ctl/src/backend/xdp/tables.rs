@@ -54,9 +54,6 @@ use self::{
 };
 pub use self::{error::ApplyError, room::Fill};
 
-/// Runs of slots from which on all of them are walked: cheaper than seeking each.
-const MANY_RUNS: usize = 4096;
-
 /// Every table in the kernel.
 #[derive(Debug)]
 pub struct Tables {
@@ -300,9 +297,6 @@ impl Tables {
         if self.torn {
             runs.extend(self.directory.runs());
             runs = merged(runs);
-        }
-        if runs.len() > MANY_RUNS {
-            runs = vec![(0, slot(u32::MAX))];
         }
         let grows = !v4.added.is_empty();
         let swaps_v4 = self.directory.build(&self.v4, &runs, grows, &self.grace);

@@ -38,6 +38,9 @@ pub struct Directory {
     reserve: u32,
 }
 
+/// Runs of slots from which on one sweep walks over what lies between them: seeking each costs more.
+const MANY_RUNS: usize = 4096;
+
 /// Units that are kept for taking away.
 const RESERVE: u32 = 256;
 
@@ -113,8 +116,13 @@ impl Directory {
         self.reclaim(grace);
         self.reserve = if grows { RESERVE } else { 0 };
         let mut swaps = Vec::new();
+        let mut sweep = Sweep::from(family.index(), 0);
         for (first, last) in runs {
-            if let Err(full) = self.build_run(family, *first, *last, grace, &mut swaps) {
+            if runs.len() < MANY_RUNS {
+                sweep = Sweep::from(family.index(), v4::first(*first));
+            }
+            let run = (*first, *last);
+            if let Err(full) = self.build_run(family, &mut sweep, run, grace, &mut swaps) {
                 self.discard(&swaps);
                 return Err(full);
             }
@@ -125,12 +133,11 @@ impl Directory {
     fn build_run(
         &mut self,
         family: &Family<u32>,
-        first: u32,
-        last: u32,
+        sweep: &mut Sweep<'_, u32>,
+        (first, last): (u32, u32),
         grace: &Grace,
         swaps: &mut Vec<Swap>,
     ) -> Result<(), Full> {
-        let mut sweep = Sweep::from(family.index(), v4::first(first));
         let (mut ranges, mut words) = (Vec::new(), Vec::new());
         let mut slot = first;
         while slot <= last {
