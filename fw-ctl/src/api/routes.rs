@@ -91,6 +91,7 @@ async fn version() -> Json<Version> {
 struct Show {
     list: Option<String>,
     contains: Option<IpAddr>,
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -104,6 +105,7 @@ async fn show(
     let filter = Filter {
         list: list.or(show.list),
         contains: show.contains,
+        after: show.after,
         limit: show.limit,
     };
     handle

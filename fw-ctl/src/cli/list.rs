@@ -1,6 +1,6 @@
 //! `list`: entries and guarded prefixes.
 
-use std::net::IpAddr;
+use std::{io, net::IpAddr};
 
 use anyhow::Result;
 use fw_common::Prefix;
@@ -9,9 +9,9 @@ use crate::{
     api::wire::{Entry, Guarded, Items, Rule},
     cli::{
         Context, address,
-        client::{encode, with_query},
+        client::{Client, with_query},
         guard,
-        output::{escape, table},
+        output::{Growing, escape, table},
         rules,
     },
     duration::Ttl,
@@ -19,6 +19,9 @@ use crate::{
 
 /// Rows that a terminal shows without `--all`.
 const ROWS: usize = 50;
+
+/// Rows that are asked for at a time.
+const PAGE: usize = 20_000;
 
 /// What `list` takes.
 #[derive(Debug, clap::Args)]
@@ -38,28 +41,89 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let contains = args.contains.as_deref().map(address::host).transpose()?;
     let rows = (context.output.is_for_terminal() && !args.all).then_some(ROWS);
-    let paths = match args.what.as_deref() {
+    const ALLOWS: &str = "/allows";
+    const BLOCKS: &str = "/blocks";
+    let (paths, list) = match args.what.as_deref() {
         Some("guard") => return guard(contains, rows, context),
         Some("rules") => return rules(contains, rows, context),
-        Some("blocks") => vec!["/blocks".to_owned()],
-        Some("allows") => vec!["/allows".to_owned()],
-        Some(name) => vec![format!("/lists/{}", encode(name))],
-        None => vec!["/allows".to_owned(), "/blocks".to_owned()],
+        Some("blocks") => (&[BLOCKS][..], None),
+        Some("allows") => (&[ALLOWS][..], None),
+        name => (&[ALLOWS, BLOCKS][..], name.map(str::to_owned)),
     };
-    let query = [
-        ("contains", contains.map(|address| address.to_string())),
-        ("limit", rows.map(|rows| rows.to_string())),
-    ];
-    let mut found = Items::all(Vec::new());
-    for path in paths {
-        let part: Items<Entry> = context.client.get(&with_query(&path, &query))?;
-        found.items.extend(part.items);
-        found.total += part.total;
+    let asked = Asked {
+        client: &context.client,
+        paths,
+        query: [
+            ("list", list),
+            ("contains", contains.map(|address| address.to_string())),
+        ],
+    };
+    match (rows, context.output.is_json()) {
+        (None, false) => asked.pages(PAGE, &mut Growing::new(HEADER), |text| {
+            context.output.stream(text)
+        })?,
+        (rows, _) => {
+            let found = asked.first(rows)?;
+            context
+                .output
+                .either(&found, |found| entry_rows(found, rows))?;
+        }
     }
-    context
-        .output
-        .either(&found, |found| entry_rows(found, rows))?;
     Ok(0)
+}
+
+/// Which entries are asked for.
+struct Asked<'a> {
+    client: &'a Client,
+    paths: &'a [&'static str],
+    query: [(&'static str, Option<String>); 2],
+}
+
+impl Asked<'_> {
+    fn page(
+        &self,
+        path: &str,
+        limit: Option<usize>,
+        after: Option<String>,
+    ) -> Result<Items<Entry>> {
+        let path = with_query(path, &self.query);
+        let limit = limit.map(|limit| limit.to_string());
+        self.client
+            .get(&with_query(&path, &[("limit", limit), ("after", after)]))
+    }
+
+    /// The first ones of each path.
+    fn first(&self, limit: Option<usize>) -> Result<Items<Entry>> {
+        let mut found = Items::all(Vec::new());
+        for path in self.paths {
+            let part = self.page(path, limit, None)?;
+            found.items.extend(part.items);
+            found.total += part.total;
+        }
+        Ok(found)
+    }
+
+    /// All of them, never more than a page at a time. What changes meanwhile is seen or not, as it
+    /// comes; nothing is seen twice.
+    fn pages(
+        &self,
+        size: usize,
+        table: &mut Growing<{ HEADER.len() }>,
+        mut print: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<()> {
+        for path in self.paths {
+            let mut after = None;
+            loop {
+                let page = self.page(path, Some(size), after)?;
+                print(&table.rows(page.items.iter().map(entry_row)))?;
+                after = page.items.last().map(|entry| entry.prefix.clone());
+                if page.items.len() >= page.total {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The guarded prefixes, of those that cover an address if one is given.
@@ -115,22 +179,26 @@ pub fn describe(entry: &Entry) -> String {
     text
 }
 
+const HEADER: [&str; 6] = ["PREFIX", "ACTION", "LIST", "ENDS IN", "PACKETS", "COMMENT"];
+
 fn entry_rows(found: &Items<Entry>, rows: Option<usize>) -> String {
-    let row = |entry: &Entry| {
-        [
-            entry.prefix.clone(),
-            match entry.observed {
-                true => "observe".to_owned(),
-                false => entry.action.clone(),
-            },
-            escape(&entry.list).into_owned(),
-            Ttl::from_secs(entry.ttl_s).to_string(),
-            entry.packets.to_string(),
-            escape(&entry.comment).into_owned(),
-        ]
-    };
-    let header = ["PREFIX", "ACTION", "LIST", "ENDS IN", "PACKETS", "COMMENT"];
-    first_of(found, rows, |items| table(header, items.iter().map(row)))
+    first_of(found, rows, |items| {
+        table(HEADER, items.iter().map(entry_row))
+    })
+}
+
+fn entry_row(entry: &Entry) -> [String; HEADER.len()] {
+    [
+        entry.prefix.clone(),
+        match entry.observed {
+            true => "observe".to_owned(),
+            false => entry.action.clone(),
+        },
+        escape(&entry.list).into_owned(),
+        Ttl::from_secs(entry.ttl_s).to_string(),
+        entry.packets.to_string(),
+        escape(&entry.comment).into_owned(),
+    ]
 }
 
 fn guard_rows(found: &Items<Guarded>, rows: Option<usize>) -> String {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::ColorChoice;
-use comfy_table::{Table, presets};
+use comfy_table::{ColumnConstraint, Table, Width, presets};
 use serde::Serialize;
 
 /// How data is printed.
@@ -150,18 +150,48 @@ pub fn say(text: fmt::Arguments<'_>) {
 
 /// A table without lines: columns, then rows, no blanks at the ends.
 pub fn table<const N: usize>(
-    header: [&str; N],
+    header: [&'static str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(header.map(str::to_owned));
-    table.add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    Growing::new(header).rows(rows)
+}
+
+/// A [`table`] that is printed while it is read. Its columns get wider, and never narrower.
+pub struct Growing<const N: usize> {
+    /// Until it is printed.
+    header: Option<[&'static str; N]>,
+    widths: [u16; N],
+}
+
+impl<const N: usize> Growing<N> {
+    /// Without rows yet.
+    pub fn new(header: [&'static str; N]) -> Self {
+        Self {
+            header: Some(header),
+            widths: [0; N],
+        }
     }
-    table.trim_fmt() + "\n"
+
+    /// The next rows; the header above the first ones.
+    pub fn rows(&mut self, rows: impl IntoIterator<Item = [String; N]>) -> String {
+        const GAP: u16 = 2;
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        if let Some(header) = self.header.take() {
+            table.set_header(header);
+        }
+        table.add_rows(rows);
+        let widths = table.column_max_content_widths();
+        for (before, now) in self.widths.iter_mut().zip(widths) {
+            *before = now.max(*before);
+        }
+        for (column, width) in table.column_iter_mut().zip(self.widths) {
+            let width = Width::Fixed(width + GAP);
+            column.set_padding((0, GAP));
+            column.set_constraint(ColumnConstraint::LowerBoundary(width));
+        }
+        table.trim_fmt() + "\n"
+    }
 }
 
 /// Text from the network or another user, made safe to print in one line of a terminal.
@@ -204,6 +234,16 @@ mod tests {
             "PREFIX     B\n192.0.2.1  x\n::         yy\n"
         );
         assert_eq!(table(["A", "B"], []), "A  B\n");
+    }
+
+    #[test]
+    fn a_table_that_grows_has_one_header_and_columns_that_never_get_narrower() {
+        let mut growing = Growing::new(["A", "B"]);
+        let row = |a: &str| [[a.to_owned(), "x".to_owned()]];
+        assert_eq!(growing.rows(row("long")), "A     B\nlong  x\n");
+        assert_eq!(growing.rows(row("s")), "s     x\n");
+        assert_eq!(growing.rows(row("longer")), "longer  x\n");
+        assert_eq!(growing.rows(row("s")), "s       x\n");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::{collections::HashMap, net::IpAddr};
 use fw_common::{Prefix, abi};
 
 use super::{
+    edit::read_prefix,
     owner::{Owner, wire_time},
-    problem::{Failure, kernel},
+    problem::{Failure, bad_input, kernel},
 };
 use crate::{
     api::wire::{self, Guarded, Items, Status},
@@ -25,12 +26,15 @@ pub struct Filter {
     pub list: Option<String>,
     /// Only those that cover this address.
     pub contains: Option<IpAddr>,
-    /// At most so many.
+    /// Only those behind this prefix, of one action.
+    pub after: Option<String>,
+    /// At most so many; but all of a prefix that stands in several lists.
     pub limit: Option<usize>,
 }
 
-/// Up to here entries are looked up one by one; beyond, the whole table is read at once.
-const LOOKUPS: usize = 2048;
+/// Entries are looked up one by one, unless they are more than this part of a table: then all of it is
+/// read at once.
+const LOOKUPS: usize = 8;
 
 impl Owner {
     /// `GET /blocks`, `GET /allows`, `GET /lists/{name}`
@@ -47,22 +51,34 @@ impl Owner {
             Some(name) => Some(self.existing_list(name)?),
             None => None,
         };
+        let after = match &filter.after {
+            Some(_) if actions.len() > 1 => {
+                let message =
+                    "what comes after a prefix: ask /blocks?list=NAME or /allows?list=NAME";
+                return Err(bad_input(message.to_owned()));
+            }
+            Some(text) => Some(read_prefix(text)?.0),
+            None => None,
+        };
         let mut shown = Vec::new();
         let mut total = 0;
         for action in actions {
             let table = self.policy.table(*action);
-            let rows: Box<dyn Iterator<Item = (Place, &entry::Entry)>> = match filter.contains {
-                Some(address) => Box::new(table.covering(Prefix::host(address))),
-                None => Box::new(table.iter()),
-            };
+            let rows: Box<dyn Iterator<Item = (Place, &entry::Entry)>> =
+                match (filter.contains, after) {
+                    (Some(address), _) => Box::new(table.covering(Prefix::host(address))),
+                    (None, Some(prefix)) => Box::new(table.after(prefix)),
+                    (None, None) => Box::new(table.iter()),
+                };
             let limit = filter
                 .limit
                 .unwrap_or(usize::MAX)
                 .saturating_sub(shown.len());
-            let mut taken = Vec::new();
+            let mut taken: Vec<(Place, entry::Entry)> = Vec::new();
             for (place, entry) in rows.filter(|(place, _)| list.is_none_or(|id| place.list == id)) {
                 total += 1;
-                if taken.len() < limit {
+                let is_begun = |(last, _): &(Place, _)| last.prefix == place.prefix;
+                if taken.len() < limit || taken.last().is_some_and(is_begun) {
                     taken.push((place, entry.clone()));
                 }
             }
@@ -82,7 +98,8 @@ impl Owner {
         now: Now,
     ) -> Result<Vec<wire::Entry>, Failure> {
         let failed = |error| kernel("cannot read a table in the kernel", &error);
-        let counters: HashMap<Prefix, abi::Entry> = if rows.len() > LOOKUPS {
+        let all = self.policy.table(action).len();
+        let counters: HashMap<Prefix, abi::Entry> = if rows.len() > all / LOOKUPS {
             self.xdp
                 .tables
                 .dump(action)

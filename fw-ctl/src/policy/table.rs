@@ -12,7 +12,7 @@ mod sweep;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    ops::RangeInclusive,
+    ops::{Bound, RangeInclusive},
 };
 
 use fw_common::Prefix;
@@ -90,6 +90,17 @@ impl Table {
     /// All entries, by prefix.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &Entry)> {
         self.entries.iter().map(|(place, entry)| (*place, entry))
+    }
+
+    /// All entries behind those of this prefix.
+    pub fn after(&self, prefix: Prefix) -> impl Iterator<Item = (Place, &Entry)> {
+        let last = Place {
+            prefix,
+            list: ListId(u16::MAX),
+        };
+        let behind = (Bound::Excluded(last), Bound::Unbounded);
+        let rows = self.entries.range(behind);
+        rows.map(|(place, entry)| (*place, entry))
     }
 
     /// All entries of a list, by prefix.

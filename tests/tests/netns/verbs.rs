@@ -1,5 +1,11 @@
 //! The verbs do what they say and end with the code that is written down.
 
+use std::net::Ipv4Addr;
+
+use fw_ctl::{
+    api::wire::{Entry, Items},
+    cli::client::Client,
+};
 use fw_tests::lab::{
     Lab,
     address::{FAMILIES, V4},
@@ -128,6 +134,45 @@ fn list_shows_what_covers_an_address_and_export_is_what_import_reads() {
             entry["ttl_s"].as_u64().is_some_and(|left| left > 86_000),
             "{entry}"
         );
+    }
+}
+
+#[test]
+fn list_of_many_pages_shows_every_entry_once() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let hosts = (0..50_000u32).map(|host| Ipv4Addr::from(0x1e00_0000 + 3 * host));
+    let lines: String = hosts.map(|host| format!("{host}\n")).collect();
+    for list in ["one", "two"] {
+        // Where a page may end, a prefix stands in both.
+        let import = Fw::new(&lab).input(lines.clone());
+        import.run(&["import", "-", "--list", list]).must(0);
+    }
+    for (words, expected) in [(&["list"][..], 100_000), (&["list", "two"], 50_000)] {
+        let listed = lab.fw(words).must(0).stdout;
+        let mut rows: Vec<_> = listed.lines().collect();
+        assert_eq!(rows.len(), 1 + expected);
+        assert!(rows[0].starts_with("PREFIX"), "{}", rows[0]);
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), 1 + expected, "a row is there twice");
+    }
+    let shown = lab.json(&["list", "two"]);
+    assert_eq!(shown["total"], 50_000);
+
+    let client = Client::new(lab.socket());
+    let page: Items<Entry> = client
+        .get("/blocks?limit=1&after=30.0.0.0")
+        .expect("a page");
+    let found: Vec<_> = page
+        .items
+        .iter()
+        .map(|item| (&*item.prefix, &*item.list))
+        .collect();
+    assert_eq!(found, [("30.0.0.3", "one"), ("30.0.0.3", "two")]);
+    assert_eq!(page.total, 2 * 49_999);
+    for refused in ["/lists/two?after=30.0.0.0", "/blocks?after=x"] {
+        client.get::<Items<Entry>>(refused).expect_err(refused);
     }
 }
 
