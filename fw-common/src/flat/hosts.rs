@@ -39,7 +39,7 @@ impl Place {
     #[inline(always)]
     pub fn bucket<R: Row>(self, address: R::Address) -> u32 {
         let hash = R::hash(address, self.seed) >> 32;
-        (hash * u64::from(self.buckets) >> 32) as u32 * R::BUCKET
+        ((hash * u64::from(self.buckets)) >> 32) as u32 * R::BUCKET
     }
 
     /// The row that blocks just this address, if it lies in its bucket; 0 if not. `read` gives the first

@@ -5,8 +5,16 @@ use std::{vec, vec::Vec};
 
 use proptest::prelude::*;
 
-use super::{presence, v4, v6, *};
-use crate::{parse::Address, prefix::Prefix};
+use super::{
+    hosts::{Place, Row as _},
+    presence, v4, v6, *,
+};
+use crate::{
+    abi::{Entry, RowV4},
+    parse::Address,
+    prefix::Prefix,
+    reason::Family,
+};
 
 /// One slot with these ranges, in a chunk of its class.
 struct Slot(Vec<u64>);
@@ -127,8 +135,60 @@ proptest! {
         let set: Vec<_> = presence::places_v6(first, length).collect();
         prop_assert!(set.len() <= 65_536);
         prop_assert!(asked.iter().any(|place| set.contains(place)));
-        prop_assert!(set.iter().all(|(word, _)| *word < presence::WORDS_V6));
+        let words = presence::WORDS_V4..presence::WORDS;
+        prop_assert!(set.iter().all(|(word, _)| words.contains(word)));
+        for family in [Family::V4, Family::V6] {
+            let asked = presence::protected(family, inside as u32);
+            let mut set = presence::places_protected(family, first, length);
+            prop_assert!(set.any(|place| place == asked));
+        }
     }
+
+    /// A row is found in its bucket, by who may see it, and only as what it is.
+    #[test]
+    fn a_host_is_found_in_its_bucket(address: u32, seed: u64, place in 0u32..4, half in 0u32..2, other: u32) {
+        let hosts = Place { seed, buckets: 1000 };
+        let at = hosts.bucket::<RowV4>(address) + place;
+        prop_assert!(at < 4000);
+        let word = |length, flags| u64::from_ne_bytes([0, 0, 0, 0, 0, 0, length, flags]);
+        let seen = Entry::SEEN << half;
+        let find = |word: u64, address, half| {
+            hosts.find::<RowV4>(half, address, |row| {
+                (row == at).then_some((word, address)).or(Some((0, 0)))
+            })
+        };
+        prop_assert_eq!(find(word(32, Entry::BLOCK | Entry::OBSERVED | seen), address, half), at);
+        prop_assert_eq!(find(word(32, Entry::BLOCK | seen), address, half ^ 1), 0);
+        for wrong in [
+            word(32, Entry::BLOCK),
+            word(32, Entry::BLOCK | Entry::RETIRED | seen),
+            word(32, Entry::ALLOW | seen),
+            word(31, Entry::BLOCK | seen),
+        ] {
+            prop_assert_eq!(find(wrong, address, half), 0);
+        }
+        let found = hosts.find::<RowV4>(half, other, |_| Some((word(32, Entry::BLOCK | seen), address)));
+        prop_assert!(found == 0 || other == address);
+        prop_assert_eq!(Place { seed, buckets: 0 }.bucket::<RowV4>(address), 0);
+    }
+}
+
+#[test]
+fn hosts_that_follow_each_other_lie_evenly() {
+    let hosts = Place {
+        seed: 7,
+        buckets: 4096,
+    };
+    let mut filled = vec![0; 4096];
+    for address in 0x0a00_0000..0x0a00_0000 + 8192 {
+        filled[(hosts.bucket::<RowV4>(address) / RowV4::BUCKET) as usize] += 1;
+    }
+    let overflow: u32 = filled
+        .iter()
+        .map(|count: &u32| count.saturating_sub(4))
+        .sum();
+    // By chance, two to a bucket: 2 % have no room in it (Poisson).
+    assert!(overflow < 8192 * 4 / 100, "{overflow}");
 }
 
 #[test]
@@ -137,9 +197,10 @@ fn few_bits_are_set_for_a_prefix() {
     assert_eq!([128, 64, 32, 29, 20].map(count), [1, 1, 1, 8, 4096]);
     assert_eq!([19, 16, 12, 0].map(count), [1, 1, 16, 65_536]);
     let all: Vec<_> = presence::places_v6(0, 0).collect();
+    let first = all[0].0;
     let mut words = vec![0u64; 1024];
     for (word, bit) in all {
-        words[(word - (presence::WORDS_V6 - 1024)) as usize] |= bit;
+        words[(word - first) as usize] |= bit;
     }
     assert!(words.iter().all(|word| *word == u64::MAX));
 }

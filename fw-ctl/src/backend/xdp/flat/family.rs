@@ -6,8 +6,9 @@ use fw_common::abi::{self, Entry};
 
 use super::{
     super::sys::Mapped,
+    address::Address,
     grace::{Grace, Limbo},
-    rows::{Address, Rows},
+    rows::Rows,
     sweep::{Index, Key, Kind},
 };
 use crate::plan::Op;

@@ -352,8 +352,8 @@ fn near(slot: u32, ranges: &[(u32, Answer)], family: &Family<u32>) -> u32 {
             true => HOSTS as u32,
             false => RANGES as u32,
         };
-        let [first, last] = [*first, last].map(|address| address >> 8 & 15);
-        bits | EVERY_24 * bit & (u32::MAX << (2 * first)) & (u32::MAX >> (2 * (15 - last)))
+        let [first, last] = [*first, last].map(|address| 2 * (address >> 8 & 15));
+        bits | (EVERY_24 * bit) & (u32::MAX << first) & (u32::MAX >> (30 - last))
     })
 }
 

@@ -12,8 +12,8 @@ use fw_common::flat::{
 
 use super::{
     super::sys::Mapped,
+    address::Address as _,
     grace::{Grace, Limbo},
-    rows::Address as _,
     sweep::{Index, Sweep},
     v4::Full,
 };

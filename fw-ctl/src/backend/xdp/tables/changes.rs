@@ -4,8 +4,8 @@ use fw_common::abi::{self, Entry};
 
 use super::{
     super::flat::{
+        address::Address,
         family::{Changes, Entered, Family},
-        rows::Address,
         sweep::Kind,
     },
     Place, place,

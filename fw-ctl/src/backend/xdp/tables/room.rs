@@ -3,8 +3,8 @@
 use super::{
     super::{
         flat::{
+            address::Address,
             family::{Changes, Family, Used},
-            rows::Address,
         },
         shape::Shape,
     },
