@@ -179,7 +179,7 @@ fn rules_that_others_add_meanwhile_are_kept() {
             }
         };
         assert!(
-            ended.success() && applied > 3,
+            ended.success() && applied > 1,
             "{ended}, {applied} times applied"
         );
         let saved = sh(&format!("{iptables}-save -t filter"));
