@@ -11,7 +11,7 @@ use crate::{
         Context, address,
         client::{Client, with_query},
         guard,
-        output::{Growing, escape, table},
+        output::{Growing, escape, table, unless_reader_left},
         rules,
     },
     duration::Ttl,
@@ -59,9 +59,10 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         ],
     };
     match (rows, context.output.is_json()) {
-        (None, false) => asked.pages(PAGE, &mut Growing::new(HEADER), |text| {
-            context.output.stream(text)
-        })?,
+        (None, false) => {
+            let print = |text: &str| context.output.stream(text);
+            unless_reader_left(asked.pages(PAGE, &mut Growing::new(HEADER), print))?;
+        }
         (rows, _) => {
             let found = asked.first(rows)?;
             context

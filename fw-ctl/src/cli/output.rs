@@ -143,6 +143,14 @@ impl Output {
     }
 }
 
+/// The end of a stream: that its reader went away is none.
+pub fn unless_reader_left(printed: anyhow::Result<()>) -> anyhow::Result<()> {
+    printed.or_else(|error| match error.downcast_ref::<io::Error>() {
+        Some(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    })
+}
+
 /// Writes to stderr as it is; nobody can be told when that fails.
 pub fn say(text: fmt::Arguments<'_>) {
     drop(io::stderr().lock().write_fmt(text));

@@ -1,9 +1,6 @@
 //! `tail`: drops, scans and changes as they happen.
 
-use std::{
-    io::{self, ErrorKind},
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::Result;
 
@@ -11,7 +8,7 @@ use crate::{
     api::wire::{DropSample, Event},
     cli::{
         Context,
-        output::{Output, escape},
+        output::{Output, escape, unless_reader_left},
         scan::event,
     },
 };
@@ -42,15 +39,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             .output
             .note(format_args!("fw-ctl: {}", escape(text)))
     };
-    match context.client.events(path, print, note) {
-        Err(error) if is_broken_pipe(&error) => Ok(0),
-        printed => printed.map(|()| 0),
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == ErrorKind::BrokenPipe)
+    unless_reader_left(context.client.events(path, print, note))?;
+    Ok(0)
 }
 
 fn line(event: &Event, output: &Output) -> String {

@@ -53,8 +53,11 @@ impl Owner {
         };
         let after = match &filter.after {
             Some(_) if actions.len() > 1 => {
-                let message =
-                    "what comes after a prefix: ask /blocks?list=NAME or /allows?list=NAME";
+                let message = "after: ask /blocks?list=NAME or /allows?list=NAME";
+                return Err(bad_input(message.to_owned()));
+            }
+            Some(_) if filter.contains.is_some() => {
+                let message = "after and contains cannot be asked for together";
                 return Err(bad_input(message.to_owned()));
             }
             Some(text) => Some(read_prefix(text)?.0),

@@ -1,7 +1,12 @@
 //! The kernel's tables, read through their pins.
 
+use std::net::Ipv4Addr;
+
 use aya::maps::{Array, HashMap, Map, MapData};
-use fw_common::abi::{self, AutoV6, Config, Entry, HostV4, MapSpec, RowV4, RowV6};
+use fw_common::{
+    abi::{self, AutoV6, Config, Entry, HostV4, MapSpec, RowV4, RowV6},
+    flat::{presence, v4},
+};
 
 use super::Lab;
 
@@ -18,6 +23,24 @@ impl Lab {
         let rows_v6 = rows_v6.iter().flatten().filter(|row| blocks(&row.entry));
         let auto = auto_v4.keys().count() + auto_v6.keys().count();
         auto + rows_v4.count() + rows_v6.count()
+    }
+
+    /// Leaves the tables as a daemon does that is killed after it wrote the rows of these addresses, and
+    /// before anything refers to them.
+    pub fn lose_ranges(&self, addresses: &[Ipv4Addr]) {
+        let mut root: Array<_, u64> = self.table(abi::ROOT);
+        root.set(abi::ROOT_WRITING as u32, 1, 0)
+            .expect("it can be written");
+        let mut slots: Array<_, u64> = self.table(abi::DIR_V4);
+        let mut near: Array<_, u64> = self.table(abi::NEAR);
+        for address in addresses {
+            let address = address.to_bits();
+            slots
+                .set(v4::slot(address), 0, 0)
+                .expect("it can be written");
+            let (word, _) = presence::v4(address);
+            near.set(word, 0, 0).expect("it can be written");
+        }
     }
 
     /// Gives the detector of the next daemon a seed, so that its hashes are those of another run.

@@ -1,6 +1,11 @@
 //! What survives, and what does not stay behind.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    thread,
+    time::Duration,
+};
 
 use fw_tests::lab::{
     INTERFACE, Lab,
@@ -14,6 +19,54 @@ use serde_json::Value;
 /// Netfilter would go on where XDP does not.
 fn without_mirror(lab: &Lab) {
     fs::write(lab.config(), "mirror.backend = \"none\"\n").expect("configured");
+}
+
+#[test]
+fn start_after_a_kill_half_way_makes_every_range_that_is_missing() {
+    let lab = Lab::new();
+    without_mirror(&lab);
+    let daemon = lab.daemon().start();
+    let host = Ipv4Addr::new(203, 0, 113, 7);
+    lab.fw(&["block", V4.block, &host.to_string()]).must(0);
+    daemon.kill_9();
+    let IpAddr::V4(inside) = V4.blocked else {
+        panic!("{} is of IPv4", V4.blocked)
+    };
+    lab.lose_ranges(&[inside, host]);
+    assert!(lab.arrives(V4.blocked), "its range is gone");
+    let _daemon = lab.daemon().start();
+    assert!(!lab.arrives(V4.blocked));
+    for address in [V4.blocked, host.into()] {
+        let check = lab.fw(&["check", &address.to_string(), "--json"]).json();
+        assert_eq!(check["verdict"], "drop", "{check}");
+    }
+}
+
+#[test]
+fn tries_know_hosts_as_soon_as_they_are_asked_and_nobody_who_has_left() {
+    let lab = Lab::new();
+    let with = |lookup: &str| {
+        let config =
+            format!("mirror.backend = \"none\"\n[tables]\nipv4 = 1000\nlookup = \"{lookup}\"\n");
+        fs::write(lab.config(), config).expect("configured");
+        lab.daemon().start()
+    };
+    let verdict = |address: &str| lab.fw(&["check", address, "--json"]).json()["verdict"].clone();
+    let [old, new, allowed] = ["203.0.113.7", "203.0.113.8", "203.0.113.200"];
+    let daemon = with("trie");
+    lab.fw(&["block", old, "203.0.113.128/25"]).must(0);
+    daemon.term();
+    let daemon = with("flat");
+    lab.fw(&["unblock", old]).must(0);
+    lab.fw(&["block", new, "2001:db8::9"]).must(0);
+    lab.fw(&["allow", allowed]).must(0);
+    daemon.term();
+    for lookup in ["trie", "flat"] {
+        let daemon = with(lookup);
+        let found = [old, new, "2001:db8::9", "203.0.113.201", allowed].map(verdict);
+        assert_eq!(found, ["pass", "drop", "drop", "drop", "pass"], "{lookup}");
+        daemon.term();
+    }
 }
 
 /// Entries of every kind: with and without end, comment and list, of both actions and families.

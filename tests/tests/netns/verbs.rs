@@ -171,7 +171,11 @@ fn list_of_many_pages_shows_every_entry_once() {
         .collect();
     assert_eq!(found, [("30.0.0.3", "one"), ("30.0.0.3", "two")]);
     assert_eq!(page.total, 2 * 49_999);
-    for refused in ["/lists/two?after=30.0.0.0", "/blocks?after=x"] {
+    for refused in [
+        "/lists/two?after=30.0.0.0",
+        "/blocks?after=x",
+        "/blocks?after=::&contains=::1",
+    ] {
         client.get::<Items<Entry>>(refused).expect_err(refused);
     }
 }

@@ -95,8 +95,11 @@ impl Shape {
             (&abi::FENCES_V6, 2 * leaves),
             (&abi::LEAVES_V6, leaves * 3 * LEAF as u32),
         ];
-        let tries = [&abi::GUARD_V4, &abi::ALLOW_V4, &abi::BLOCK_V4].map(|spec| (spec, v4));
-        let tries_v6 = [&abi::GUARD_V6, &abi::ALLOW_V6, &abi::BLOCK_V6].map(|spec| (spec, v6));
+        // Of another size where they hold hosts too: so a change of `lookup` makes all tables anew.
+        let trie = |rows: u32| rows + u32::from(self.lookup == Lookup::Tries);
+        let tries = [&abi::GUARD_V4, &abi::ALLOW_V4, &abi::BLOCK_V4].map(|spec| (spec, trie(v4)));
+        let tries_v6 =
+            [&abi::GUARD_V6, &abi::ALLOW_V6, &abi::BLOCK_V6].map(|spec| (spec, trie(v6)));
         let all = sizes.into_iter().chain(tries).chain(tries_v6);
         all.map(|(spec, size): (&MapSpec, u32)| (spec.name, size))
             .collect()

@@ -4,7 +4,7 @@
 //! is refused is taken back, and no packet has seen any of it. Then one store for each family makes
 //! the change true for all packets at once.
 
-mod changes;
+pub(super) mod changes;
 mod error;
 pub(super) mod near;
 mod room;
@@ -46,7 +46,6 @@ use crate::{
     policy::entry::Action,
 };
 
-pub(super) use self::changes::merged;
 use self::{
     changes::{pieces, split, touched},
     error::full,
@@ -231,7 +230,8 @@ impl Tables {
             Err(ApplyError::Full { table, .. }) if is_map(table) => self.write_in_turns(plan),
             result => result,
         };
-        self.set_writing(false);
+        // What a former daemon left half done is so until a change succeeds.
+        self.set_writing(self.torn);
         result?;
         for op in &plan.guard {
             match op.after {
@@ -295,8 +295,8 @@ impl Tables {
     ) -> Result<(Vec<Swap>, Swaps), ApplyError> {
         let mut runs = touched(v4, slot);
         if self.torn {
-            runs.extend(self.directory.runs());
-            runs = merged(runs);
+            // Also where nothing is referred to: a row may have been written, and its ranges not.
+            runs = vec![(0, slot(u32::MAX))];
         }
         let grows = !v4.added.is_empty();
         let swaps_v4 = self.directory.build(&self.v4, &runs, grows, &self.grace);

@@ -96,14 +96,6 @@ impl Directory {
         [self.arena.used(), self.arena.capacity()].map(|units| units as usize)
     }
 
-    /// Slots that refer to something, as runs: first and last.
-    pub fn runs(&self) -> impl Iterator<Item = (u32, u32)> {
-        let slots = (0..SLOTS).zip(self.slots.words());
-        slots
-            .filter(|(_, word)| word.load(Relaxed) != 0)
-            .map(|(slot, _)| (slot, slot))
-    }
-
     /// Writes chunks for these runs of slots, which ascend; nothing refers to them yet. What `grows`
     /// leaves some room: taking away needs it too.
     pub fn build(
