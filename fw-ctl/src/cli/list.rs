@@ -116,13 +116,15 @@ impl Asked<'_> {
             let mut after = None;
             loop {
                 let page = self.page(path, Some(size), after)?;
+                let Some(last) = page.items.last() else { break };
+                after = Some(last.prefix.clone());
                 print(&table.rows(page.items.iter().map(entry_row)))?;
-                after = page.items.last().map(|entry| entry.prefix.clone());
                 if page.items.len() >= page.total {
                     break;
                 }
             }
         }
+        print(&table.end())?;
         Ok(())
     }
 }

@@ -180,6 +180,14 @@ impl<const N: usize> Growing<N> {
         }
     }
 
+    /// The header, if there were no rows to print it with.
+    pub fn end(&mut self) -> String {
+        match self.header {
+            Some(_) => self.rows([]),
+            None => String::new(),
+        }
+    }
+
     /// The next rows; the header above the first ones.
     pub fn rows(&mut self, rows: impl IntoIterator<Item = [String; N]>) -> String {
         const GAP: u16 = 2;
@@ -252,6 +260,8 @@ mod tests {
         assert_eq!(growing.rows(row("s")), "s     x\n");
         assert_eq!(growing.rows(row("longer")), "longer  x\n");
         assert_eq!(growing.rows(row("s")), "s       x\n");
+        assert_eq!(growing.end(), "");
+        assert_eq!(Growing::new(["A", "B"]).end(), "A  B\n");
     }
 
     #[test]

@@ -30,7 +30,11 @@ use super::{
 use crate::{
     api::wire::Code,
     backend::xdp::{
-        OpenError, Xdp, detach, events::Events, load::chain, pins::Pins, scan::Crossings,
+        OpenError, Xdp, detach,
+        events::Events,
+        load::chain,
+        pins::{Pins, links_in},
+        scan::Crossings,
     },
     config::Config,
     detect::ports::PortSet,
@@ -168,7 +172,9 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
     policy.rules = store.rules()?;
     policy.rules.base = base.over(config.mirror.base);
 
-    let before = Pins::new(&options.pin_dir).links();
+    // Those of another version too, which may still have to be taken over.
+    let versions = Pins::new(&options.pin_dir).versions().into_iter();
+    let before: Vec<String> = versions.flat_map(|version| links_in(&version)).collect();
     let withdraw = |failure| {
         withdraw(&options.pin_dir, &before);
         failure
@@ -180,6 +186,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         error => withdraw(error.into()),
     })?;
     if database_lost(&store, &mut xdp)? {
+        Pins::new(&options.pin_dir).remove_new();
         return Err(Failure::new(
             Code::Store,
             format!(
@@ -252,6 +259,10 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
 fn database_lost(store: &Store, xdp: &mut Xdp) -> Result<bool, Failure> {
     if !store.is_new() {
         return Ok(false);
+    }
+    // What they hold cannot be read any more, so it is taken for a policy.
+    if xdp.filters_with_other_tables() {
+        return Ok(true);
     }
     for action in Action::ALL {
         let held = xdp.tables.dump(action);

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fw_common::abi;
 use fw_tests::lab::{
     INTERFACE, Lab,
     address::{FAMILIES, V4, V6},
@@ -113,15 +114,24 @@ fn database_that_is_gone_is_an_error_and_what_filters_goes_on() {
         .saying("policy.db");
     assert!(!lab.prefixes("blocks").contains("203.0.113.7"));
     daemon.term();
-    lab.daemon()
-        .refused()
-        .must(1)
-        .saying("policy.db")
-        .saying("detach");
-    assert!(
-        !lab.state().join("policy.db").exists(),
-        "none was left to start with"
-    );
+    for tables in ["", "[tables]\nipv4 = 1000\n"] {
+        fs::write(lab.config(), tables).expect("configured");
+        lab.daemon()
+            .refused()
+            .must(1)
+            .saying("policy.db")
+            .saying("detach");
+        assert!(
+            !lab.state().join("policy.db").exists(),
+            "none was left to start with"
+        );
+        assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+    }
+    // The same where they are those of another version.
+    let version = |number| lab.pins().join(format!("v{number}"));
+    let [ours, other] = [abi::VERSION, abi::VERSION + 1].map(version);
+    fs::rename(ours, other).expect("the pins can be moved");
+    lab.daemon().refused().must(1).saying("policy.db");
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
 }
 
