@@ -62,20 +62,19 @@ fn is_set((word, bit): (u32, u64)) -> bool {
 
 /// The answer if a row in its bucket blocks the address.
 #[inline(always)]
-fn blocked_host<R: Row>(
+fn blocked_host<R: Row + 'static>(
     half: u32,
     address: R::Address,
-    row: impl Fn(u32) -> Option<(u64, R::Address)>,
+    row: impl Fn(u32) -> Option<&'static R>,
 ) -> Option<Answer> {
-    let buckets = load(ROOT.get(abi::ROOT_BUCKETS as u32));
     let place = Place {
         seed: load(ROOT.get(abi::ROOT_SEED as u32)),
-        buckets: match R::WIDTH {
-            RowV4::WIDTH => buckets as u32,
-            _ => (buckets >> 32) as u32,
-        },
+        buckets: load(ROOT.get(R::BUCKETS as u32)) as u32,
     };
-    let block = place.find::<R>(half, address, row);
+    let block = place.find::<R>(half, address, |number| {
+        let row = row(number)?;
+        Some((first_word(row), row.address()))
+    });
     (block != 0).then_some(Answer { protect: 0, block })
 }
 
@@ -134,16 +133,12 @@ impl v6::Memory for Maps {
 #[inline(never)]
 extern "C" fn fwctl_find_v4(address: u32, near: u64) -> u64 {
     let half = load(ROOT.get(0)) as u32;
-    let row = |number| {
-        let row = ROWS_V4.get(number)?;
-        Some((first_word(row), row.address))
-    };
     let needs_ranges = near & RANGES != 0;
     // Where something is guarded or allowed, ranges know whether it is this address.
     let may_be_protected = needs_ranges && is_set(presence::protected(Family::V4, address));
     if near & HOSTS != 0
         && !may_be_protected
-        && let Some(answer) = blocked_host::<RowV4>(half, address, row)
+        && let Some(answer) = blocked_host::<RowV4>(half, address, |number| ROWS_V4.get(number))
     {
         return answer.word();
     }
@@ -161,13 +156,9 @@ extern "C" fn fwctl_find_v6() -> u64 {
     };
     let address = packet.source.halves();
     let root = load(ROOT.get(1));
-    let row = |number| {
-        let row = ROWS_V6.get(number)?;
-        Some((first_word(row), row.address))
-    };
     let half = v6::Root::of(root).half;
     if !is_set(presence::protected(Family::V6, (address[0] >> 32) as u32))
-        && let Some(answer) = blocked_host::<RowV6>(half, address, row)
+        && let Some(answer) = blocked_host::<RowV6>(half, address, |number| ROWS_V6.get(number))
     {
         return answer.word();
     }

@@ -129,13 +129,13 @@ pub const LEAVES_V6: MapSpec = mapped("LEAVES_V6", 8, LEAVES * 3 * v6::LEAF as u
 const LEAVES: u32 = ROWS / 4 / 5;
 /// Which half is read: of IPv4 in the first word, as [`v6::Root`] in the second. Then the words that
 /// are named below.
-pub const ROOT: MapSpec = mapped("ROOT", 8, 5);
+pub const ROOT: MapSpec = mapped("ROOT", 8, 6);
 /// The word of [`ROOT`] that is not 0 while somebody writes flat tables.
 pub const ROOT_WRITING: usize = 2;
 /// The word of [`ROOT`] with the seed of [`crate::flat::hosts`]; 0 before the controller came.
 pub const ROOT_SEED: usize = 3;
-/// The word of [`ROOT`] with the number of buckets: of IPv6 in the higher half, of IPv4 in the lower.
-pub const ROOT_BUCKETS: usize = 4;
+/// The words of [`ROOT`] with the number of buckets, of IPv4 and of IPv6.
+pub const ROOT_BUCKETS: [usize; 2] = [4, 5];
 /// Bits of [`presence`].
 pub const NEAR: MapSpec = mapped("NEAR", 8, presence::WORDS);
 

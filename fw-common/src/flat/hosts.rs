@@ -6,7 +6,10 @@
 //! addresses that somebody chose to fall into one bucket, which the seed makes hard, are found no
 //! slower than prefixes are.
 
-use crate::{abi::Entry, scan::mix};
+use crate::{
+    abi::{Entry, ROOT_BUCKETS, RowV4, RowV6},
+    scan::mix,
+};
 
 /// Bytes of a bucket.
 const BUCKET: usize = 128;
@@ -20,7 +23,11 @@ pub trait Row: Sized {
     const BUCKET: u32 = (BUCKET / size_of::<Self>()) as u32;
     /// Length of a host.
     const WIDTH: u8;
+    /// The word of `abi::ROOT` with the number of buckets.
+    const BUCKETS: usize;
 
+    /// Its address.
+    fn address(&self) -> Self::Address;
     /// 64 bits that nobody can choose without the seed; the high ones are the better ones.
     fn hash(address: Self::Address, seed: u64) -> u64;
 }
@@ -73,10 +80,16 @@ fn blocks<R: Row>(word: u64, half: u32) -> bool {
     length == R::WIDTH && flags & (Entry::KIND | Entry::RETIRED | seen) == Entry::BLOCK | seen
 }
 
-impl Row for crate::abi::RowV4 {
+impl Row for RowV4 {
     type Address = u32;
 
     const WIDTH: u8 = 32;
+    const BUCKETS: usize = ROOT_BUCKETS[0];
+
+    #[inline(always)]
+    fn address(&self) -> u32 {
+        self.address
+    }
 
     #[inline(always)]
     fn hash(address: u32, seed: u64) -> u64 {
@@ -84,10 +97,16 @@ impl Row for crate::abi::RowV4 {
     }
 }
 
-impl Row for crate::abi::RowV6 {
+impl Row for RowV6 {
     type Address = [u64; 2];
 
     const WIDTH: u8 = 128;
+    const BUCKETS: usize = ROOT_BUCKETS[1];
+
+    #[inline(always)]
+    fn address(&self) -> [u64; 2] {
+        self.address
+    }
 
     #[inline(always)]
     fn hash([high, low]: [u64; 2], seed: u64) -> u64 {

@@ -32,9 +32,9 @@ pub struct Filter {
     pub limit: Option<usize>,
 }
 
-/// Entries are looked up one by one, unless they are more than this part of a table: then all of it is
-/// read at once.
-const LOOKUPS: usize = 8;
+/// Entries are looked up one by one, unless they are more than this part of all that the kernel holds:
+/// then that is read at once.
+const PART: usize = 8;
 
 impl Owner {
     /// `GET /blocks`, `GET /allows`, `GET /lists/{name}`
@@ -101,8 +101,10 @@ impl Owner {
         now: Now,
     ) -> Result<Vec<wire::Entry>, Failure> {
         let failed = |error| kernel("cannot read a table in the kernel", &error);
-        let all = self.policy.table(action).len();
-        let counters: HashMap<Prefix, abi::Entry> = if rows.len() > all / LOOKUPS {
+        let held = Action::ALL.map(|action| self.policy.table(action).len());
+        let counters: HashMap<Prefix, abi::Entry> = if rows.len()
+            > held.iter().sum::<usize>() / PART
+        {
             self.xdp
                 .tables
                 .dump(action)

@@ -40,7 +40,7 @@ const SCANNER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 /// One new port each, as nmap -T2 does.
 const PACE: Duration = Duration::from_millis(400);
 /// How long he may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a flood lasts at least.
 fn duration() -> Duration {

@@ -156,11 +156,9 @@ impl Xdp {
     /// Whether a program of ours is attached whose tables are not these: they are of another shape, or
     /// of another ABI version.
     pub fn filters_with_other_tables(&self) -> bool {
-        let others = self.pins.versions().into_iter();
-        let mut others = others.filter(|version| *version != self.pins.directory());
+        let has_links = |directory: &PathBuf| !pins::links_in(directory).is_empty();
         let is_remade = self.replaced.contains(&abi::ROOT.name);
-        is_remade && !self.pins.links().is_empty()
-            || others.any(|version| !pins::links_in(&version).is_empty())
+        is_remade && has_links(&self.pins.directory()) || self.pins.others().iter().any(has_links)
     }
 
     /// Takes over the links of other ABI versions, and names every link as its interface is named

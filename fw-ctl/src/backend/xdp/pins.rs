@@ -137,12 +137,7 @@ impl Pins {
     /// # Errors
     /// [`PinsError::Io`]
     pub fn adopt_links(&self) -> Result<Vec<PathBuf>, PinsError> {
-        let own = self.directory();
-        let others: Vec<_> = self
-            .versions()
-            .into_iter()
-            .filter(|path| *path != own)
-            .collect();
+        let others = self.others();
         for directory in &others {
             for interface in links_in(directory) {
                 let from = directory.join(format!("{LINK}{interface}"));
@@ -179,6 +174,13 @@ impl Pins {
             }
         }
         Ok(())
+    }
+
+    /// The directories of other ABI versions.
+    pub fn others(&self) -> Vec<PathBuf> {
+        let mut versions = self.versions();
+        versions.retain(|version| *version != self.directory());
+        versions
     }
 
     /// The directories of every ABI version that is there.

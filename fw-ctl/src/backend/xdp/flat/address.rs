@@ -4,25 +4,21 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use fw_common::{
     abi::{RowV4, RowV6},
-    flat::{
-        hosts::{Place, Row},
-        v6::Root,
-    },
+    flat::{hosts::Row, v6::Root},
 };
 
 use super::{super::sys::Mapped, sweep::Number};
 
 /// An address in the words of a row.
 pub trait Address: Number {
-    /// Words of a row.
-    const STRIDE: usize;
-    /// Rows of a bucket.
-    const BUCKET: u32;
-    /// By how much the number of buckets is shifted in its word of the root.
-    const SHIFT: u32;
+    /// The row of a prefix.
+    type Row: Row;
 
-    /// The first row of the bucket of an address.
-    fn bucket(self, place: Place) -> u32;
+    /// Words of a row.
+    const STRIDE: usize = size_of::<Self::Row>() / 8;
+
+    /// As the program searches for it.
+    fn searched(self) -> <Self::Row as Row>::Address;
     /// Which half the program reads.
     fn half(root: &Mapped) -> u32;
     /// The words behind the entry.
@@ -32,12 +28,10 @@ pub trait Address: Number {
 }
 
 impl Address for u32 {
-    const STRIDE: usize = size_of::<RowV4>() / 8;
-    const BUCKET: u32 = RowV4::BUCKET;
-    const SHIFT: u32 = 0;
+    type Row = RowV4;
 
-    fn bucket(self, place: Place) -> u32 {
-        place.bucket::<RowV4>(self)
+    fn searched(self) -> u32 {
+        self
     }
 
     fn half(root: &Mapped) -> u32 {
@@ -56,12 +50,10 @@ impl Address for u32 {
 }
 
 impl Address for u128 {
-    const STRIDE: usize = size_of::<RowV6>() / 8;
-    const BUCKET: u32 = RowV6::BUCKET;
-    const SHIFT: u32 = 32;
+    type Row = RowV6;
 
-    fn bucket(self, place: Place) -> u32 {
-        place.bucket::<RowV6>(self.words())
+    fn searched(self) -> [u64; 2] {
+        self.words()
     }
 
     fn half(root: &Mapped) -> u32 {

@@ -11,7 +11,7 @@ use std::{
 
 use fw_common::{
     abi::{self, Entry},
-    flat::hosts::Place,
+    flat::hosts::{Place, Row as _},
 };
 
 use super::{
@@ -46,11 +46,9 @@ impl<A: Address> Rows<A> {
         let count = (memory.words().len() / A::STRIDE) as u32;
         let place = Place {
             seed: root.words()[abi::ROOT_SEED].load(Relaxed),
-            buckets: count / A::BUCKET,
+            buckets: count / A::Row::BUCKET,
         };
-        let kept = root.words()[abi::ROOT_BUCKETS].load(Relaxed) & !(0xffff_ffff << A::SHIFT);
-        let buckets = kept | u64::from(place.buckets) << A::SHIFT;
-        root.words()[abi::ROOT_BUCKETS].store(buckets, Relaxed);
+        root.words()[A::Row::BUCKETS].store(place.buckets.into(), Relaxed);
         let mut rows = Self {
             memory,
             root,
@@ -130,17 +128,21 @@ impl<A: Address> Rows<A> {
 
     /// A free row in the bucket of a prefix, or the next one behind it: so they lie evenly.
     fn free_row(&self, (first, ..): &Key<A>) -> Option<u32> {
-        let count = self.place.buckets * A::BUCKET;
-        let bucket = first.bucket(self.place);
+        let count = self.place.buckets * A::Row::BUCKET;
+        let bucket = self.bucket(*first);
         let mut rows = (bucket..count).chain(1..bucket);
         rows.find(|row| *row != 0 && self.is_free(*row))
     }
 
     /// Whether this row blocks just this address, and lies in its bucket.
     pub fn is_in_bucket(&self, address: A, row: u32) -> bool {
-        let bucket = address.bucket(self.place);
-        (bucket..bucket + A::BUCKET).contains(&row)
+        let bucket = self.bucket(address);
+        (bucket..bucket + A::Row::BUCKET).contains(&row)
             && self.read(row).is_some_and(|(key, _)| is_blocked_host(&key))
+    }
+
+    fn bucket(&self, address: A) -> u32 {
+        self.place.bucket::<A::Row>(address.searched())
     }
 
     fn is_free(&self, row: u32) -> bool {

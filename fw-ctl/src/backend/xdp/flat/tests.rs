@@ -174,7 +174,7 @@ impl<A: Address> Rig<A> {
     fn find<R: Row>(&self, searched: R::Address, read: fn([u64; 2]) -> R::Address) -> u32 {
         let place = Place {
             seed: 1,
-            buckets: ROWS / A::BUCKET,
+            buckets: ROWS / A::Row::BUCKET,
         };
         place.find::<R>(A::half(&self.root), searched, |row| {
             let at = |index| word(&self.rows, row * A::STRIDE as u32 + index);
