@@ -4,31 +4,40 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
+    http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures::Stream;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::wire::{self, Code, EventKind, EventsQuery, ProblemBody};
-use crate::daemon::{handle::Handle, sampling::Listening};
+use super::wire::{Code, EventKind, EventsQuery, Kinds, ProblemBody};
+use crate::daemon::{
+    feed::{Listener, Told},
+    handle::Handle,
+    sampling::Listening,
+};
 
 /// A comment in the stream shows a dead client, so that sampling ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Streams events until the client goes.
+/// Streams events until the client goes. With `Last-Event-ID`, those after that one come first.
 pub async fn stream(
     State(handle): State<Handle>,
+    headers: HeaderMap,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ProblemBody> {
-    let Query(EventsQuery { only }) =
+    let Query(EventsQuery { kinds }) =
         query.map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))?;
+    let listener = match headers.get("last-event-id") {
+        Some(id) => handle.feed.resume(id.to_str().unwrap_or_default()),
+        None => handle.feed.listen(),
+    };
     let source = Source {
-        events: handle.subscribe(),
-        only,
-        _sampling: match only {
-            None => Some(handle.call(|owner| Ok(owner.listen())).await?),
-            Some(EventKind::Scans) => None,
+        listener,
+        _sampling: match kinds.contains(EventKind::Drop) {
+            true => Some(handle.call(|owner| Ok(owner.listen())).await?),
+            false => None,
         },
+        kinds,
     };
     let stream = futures::stream::unfold(source, next);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -36,27 +45,25 @@ pub async fn stream(
 
 /// What one client hears.
 struct Source {
-    events: Receiver<wire::Event>,
-    only: Option<EventKind>,
+    listener: Listener,
+    kinds: Kinds,
     /// The kernel samples drops as long as this is kept.
     _sampling: Option<Listening>,
 }
 
 async fn next(mut source: Source) -> Option<(Result<Event, Infallible>, Source)> {
     loop {
-        match source.events.recv().await {
-            Ok(event) if source.only == Some(EventKind::Scans) && !event.is_scan() => {}
-            Ok(event) => {
-                let Ok(event) = Event::default().json_data(event) else {
-                    continue;
-                };
-                return Some((Ok(event), source));
-            }
-            Err(RecvError::Lagged(missed)) => {
-                let note = Event::default().comment(format!("{missed} events missed"));
-                return Some((Ok(note), source));
-            }
-            Err(RecvError::Closed) => return None,
+        let told = source.listener.next().await;
+        if source.kinds.contains(told.event.kind()) {
+            return Some((Ok(written(&told)), source));
         }
+    }
+}
+
+fn written(told: &Told) -> Event {
+    let event = Event::default().data(&told.json);
+    match &told.id {
+        Some(id) => event.id(id),
+        None => event,
     }
 }

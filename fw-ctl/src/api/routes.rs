@@ -54,6 +54,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/check", get(check))
         .route("/why", get(why))
         .route("/events", get(events::stream))
+        .route("/stats", get(stats))
         .route("/scan", get(scan).patch(change_scan).delete(reset_scan))
         .route("/detach", post(detach))
         .route("/version", get(version));
@@ -77,6 +78,11 @@ async fn nothing_here() -> ProblemBody {
 
 async fn status(State(handle): State<Handle>) -> Reply<Status> {
     handle.call(|owner| owner.status()).await.map(Json)
+}
+
+async fn stats(State(handle): State<Handle>, query: Asked<wire::StatsQuery>) -> Reply<wire::Stats> {
+    let wire::StatsQuery { after } = asked(query)?;
+    handle.call(move |owner| owner.stats(after)).await.map(Json)
 }
 
 async fn version() -> Json<Version> {

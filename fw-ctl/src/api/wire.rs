@@ -10,12 +10,13 @@ mod policy;
 mod problem;
 mod rules;
 mod scan;
+mod stats;
 mod status;
 mod tables;
 mod verdict;
 
 pub use bench::{Bench, Cost, PacketCost};
-pub use event::{DropSample, Event, EventKind, EventsQuery};
+pub use event::{DropSample, EntryEvent, Event, EventKind, EventsQuery, Kinds};
 pub use item::{MAX_ITEMS, PutItem, ReadItem};
 pub use policy::{
     Batch, BatchOf, Changed, Entry, GuardPut, Guarded, Items, List, Put, PutOf, Refused, Replace,
@@ -32,6 +33,7 @@ pub use scan::{
     RollUp, ScanBlocks, ScanChange, ScanEvent, ScanReset, ScanServed, ScanSource, ScanStatus,
     ScanTotals, Unroll,
 };
+pub use stats::{Sampled, SampledPort, SampledSource, Second, Stats, StatsQuery};
 pub use status::{Interface, Program, Samples, Status, Total, Version};
 pub use tables::{Memory, Table};
 pub use verdict::{Check, Layer, ProbePacket, Why, WhyQuery};

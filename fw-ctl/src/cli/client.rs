@@ -108,14 +108,9 @@ impl Client {
             .with_context(|| format!("the daemon's answer to {path} was not understood"))
     }
 
-    /// Calls `each` with every event that is streamed at the path, and `note` with what else is
-    /// said, until the daemon ends, `each` fails or Ctrl-C is pressed.
-    pub fn events(
-        &self,
-        path: &str,
-        mut each: impl FnMut(&str) -> Result<()>,
-        note: impl Fn(&str),
-    ) -> Result<()> {
+    /// Calls `each` with every event that is streamed at the path, until the daemon ends, `each`
+    /// fails or Ctrl-C is pressed.
+    pub fn events(&self, path: &str, mut each: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let stream = async {
             let mut body = self
                 .send(Method::GET, path, Full::<Bytes>::default())
@@ -125,11 +120,8 @@ impl Client {
             // A daemon that is killed ends the stream in the middle, one that ends closes it.
             while let Some(Ok(frame)) = body.frame().await {
                 for line in lines.push(frame.data_ref().unwrap_or(&Bytes::new())) {
-                    match line.split_once(':') {
-                        Some(("data", data)) => each(data.trim_start())?,
-                        // Without text it only shows that the daemon lives.
-                        Some(("", comment)) if !comment.trim().is_empty() => note(comment.trim()),
-                        _ => {}
+                    if let Some(data) = line.strip_prefix("data:") {
+                        each(data.trim_start())?;
                     }
                 }
             }

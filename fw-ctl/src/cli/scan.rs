@@ -256,7 +256,7 @@ fn nearest(sources: &[ScanSource]) -> String {
     table(header, sources.iter().map(row))
 }
 
-fn time(secs: u64) -> String {
+pub(super) fn time(secs: u64) -> String {
     Ttl::from_secs(Some(secs)).to_string()
 }
 

@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::Result;
 
 use crate::{
-    api::wire::{DropSample, Event},
+    api::wire::{DropSample, EntryEvent, Event, EventKind, Kinds},
     cli::{
         Context,
+        client::with_query,
         output::{Output, escape, unless_reader_left},
-        scan::event,
+        scan::{event, time},
     },
 };
 
@@ -23,10 +24,9 @@ pub struct Args {
 
 /// `fw-ctl tail`
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let path = match args.scans {
-        true => "/events?only=scans",
-        false => "/events",
-    };
+    let kinds = EventKind::ALL.into_iter();
+    let kinds = Kinds::of(kinds.filter(|kind| !args.scans || kind.is_scan()));
+    let path = with_query("/events", &[("kinds", Some(kinds.to_string()))]);
     let print = |data: &str| {
         let text = match context.output.is_json() {
             true => data.to_owned(),
@@ -34,12 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         };
         Ok(context.output.stream(&text)?)
     };
-    let note = |text: &str| {
-        context
-            .output
-            .note(format_args!("fw-ctl: {}", escape(text)))
-    };
-    unless_reader_left(context.client.events(path, print, note))?;
+    unless_reader_left(context.client.events(&path, print))?;
     Ok(0)
 }
 
@@ -55,10 +50,37 @@ fn line(event: &Event, output: &Output) -> String {
         Event::Changed { time, detail, by } => {
             format!("{time:.0} changed {} by {}", escape(detail), escape(by))
         }
+        Event::Block(entry)
+        | Event::Unblock(entry)
+        | Event::Allow(entry)
+        | Event::Unallow(entry)
+        | Event::Expire(entry) => self::entry(event.kind(), entry),
+        Event::Drift {
+            time,
+            layer,
+            detail,
+        } => format!("{time:.0} drift in {layer} repaired: {}", escape(detail)),
+        Event::Alarm {
+            time,
+            subject,
+            message,
+        } => match message {
+            Some(message) => format!("{time:.0} {} {}", output.bad("alarm"), escape(message)),
+            None => format!(
+                "{time:.0} {} {}",
+                output.good("well again"),
+                escape(subject)
+            ),
+        },
+        Event::Lost { time, count } => match count {
+            Some(count) => format!("{time:.0} {count} events lost"),
+            None => format!("{time:.0} events lost, nobody knows how many"),
+        },
         Event::Interface {
             time,
             interface,
             detail,
+            ..
         } => format!(
             "{time:.0} interface {} {}",
             escape(interface),
@@ -67,6 +89,29 @@ fn line(event: &Event, output: &Output) -> String {
         Event::Scan(event) => event::scan(event, output),
         Event::RollUp(event) => event::roll_up(event),
         Event::Unroll(event) => event::unroll(event),
+    }
+}
+
+/// `2026-11-22T10:00:00Z block 192.0.2.7 in local for 10m by uid 0: ssh brute force`
+fn entry(kind: EventKind, entry: &EntryEvent) -> String {
+    let what = match (kind, entry.updated) {
+        (EventKind::Expire, _) => format!("expire {}", escape(&entry.action)),
+        (kind, true) => format!("{} again", kind.name()),
+        (kind, false) => kind.name().to_owned(),
+    };
+    let mut text = format!(
+        "{:.0} {what} {} in {}",
+        entry.time,
+        escape(&entry.prefix),
+        escape(&entry.list)
+    );
+    if let (Some(ttl), EventKind::Block | EventKind::Allow) = (entry.ttl_s, kind) {
+        text += &format!(" for {}", time(ttl));
+    }
+    text += &format!(" by {}", escape(&entry.by));
+    match entry.comment.as_str() {
+        "" => text,
+        comment => text + ": " + &escape(comment),
     }
 }
 

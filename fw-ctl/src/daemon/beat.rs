@@ -27,6 +27,7 @@ impl Owner {
     pub(super) fn beat(&mut self) {
         let result = self.roll_back_if_due();
         self.note("rollback", result);
+        self.count_second();
         self.end_rules();
         self.adapt();
         self.mirror_rules();

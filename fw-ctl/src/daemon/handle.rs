@@ -4,16 +4,17 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use fw_common::Prefix;
 use tokio::{
-    sync::{Mutex, broadcast, mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
     time::timeout,
 };
 
 use super::{
+    feed::Feed,
     owner::Owner,
     problem::{Failure, all_found},
 };
 use crate::{
-    api::wire::{Changed, Code, Event},
+    api::wire::{Changed, Code},
     host::{
         self,
         peers::{self, Proof},
@@ -28,7 +29,8 @@ pub type Job = Box<dyn FnOnce(&mut Owner) + Send>;
 #[derive(Clone)]
 pub struct Handle {
     jobs: mpsc::Sender<Job>,
-    events: broadcast::Sender<Event>,
+    /// What happens.
+    pub feed: Feed,
     /// Held by the one change of rules that waits for the mirror.
     turn: Arc<Mutex<()>>,
 }
@@ -56,11 +58,11 @@ pub async fn meanwhile<T>(
 
 impl Handle {
     /// A handle, and the end its jobs come out of.
-    pub fn new(events: broadcast::Sender<Event>) -> (Self, mpsc::Receiver<Job>) {
+    pub fn new(feed: Feed) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let handle = Self {
             jobs,
-            events,
+            feed,
             turn: Arc::default(),
         };
         (handle, queue)
@@ -196,11 +198,6 @@ impl Handle {
             Ok(())
         })
         .await
-    }
-
-    /// What happens from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
     }
 }
 

@@ -50,17 +50,7 @@ impl Owner {
             unprotected.push("no interface is protected".to_owned());
         }
         let alarm = (!unprotected.is_empty()).then(|| unprotected.join("; "));
-        if self.alarms.get(SUBJECT) != alarm.as_ref() {
-            match alarm {
-                Some(alarm) => {
-                    tracing::warn!("{alarm}");
-                    self.alarms.insert(SUBJECT, alarm);
-                }
-                None => {
-                    self.alarms.remove(SUBJECT);
-                }
-            }
-        }
+        self.alarm(SUBJECT, alarm);
     }
 
     /// Interfaces whose packets go through the program.
@@ -89,7 +79,7 @@ impl Owner {
                 return Ok(());
             }
             if self.xdp.attached(name).is_some() {
-                self.tell_interface(name, "the interface is gone");
+                self.tell_interface(name, false, "the interface is gone");
                 self.xdp.forget(name);
             }
             self.interfaces.insert(
@@ -109,7 +99,7 @@ impl Owner {
         let attached = self.xdp.attach(&link, mode).map_err(Failure::from)?;
         let detail = format!("attached in {} mode: {}", attached.mode, attached.detail);
         self.interfaces.insert(name.to_owned(), None);
-        self.tell_interface(name, &detail);
+        self.tell_interface(name, true, &detail);
         Ok(())
     }
 
@@ -132,7 +122,7 @@ impl Owner {
         for name in names {
             changed.removed += usize::from(self.xdp.detach(&name)?);
             self.interfaces.remove(&name);
-            self.tell_interface(&name, "detached on request");
+            self.tell_interface(&name, false, "detached on request");
         }
         self.watch_over();
         if interface.is_none() {
@@ -166,11 +156,12 @@ impl Owner {
             .collect()
     }
 
-    fn tell_interface(&self, name: &str, detail: &str) {
+    fn tell_interface(&self, name: &str, attached: bool, detail: &str) {
         tracing::info!(interface = name, "{detail}");
-        let _ = self.events.send(Event::Interface {
+        self.feed.tell(Event::Interface {
             time: wire_time(clock::now().wall),
             interface: name.to_owned(),
+            attached,
             detail: detail.to_owned(),
         });
     }

@@ -24,7 +24,7 @@ use super::{
     problem::{Failure, kernel},
 };
 use crate::{
-    api::wire::{self, Code, LayerChange},
+    api::wire::{self, Code, Event, LayerChange},
     backend::{
         Mirror as Backend,
         iptables::{Iptables, Variant},
@@ -294,8 +294,11 @@ impl Owner {
             shown += &format!("; and {more} more");
         }
         tracing::warn!(layer = self.mirror.name, changes = shown, "drift repaired");
-        let detail = format!("drift in {} repaired: {shown}", self.mirror.name);
-        self.announce(clock::now(), "mirror", &detail);
+        self.feed.tell(Event::Drift {
+            time: wire_time(clock::now().wall),
+            layer: self.mirror.name.to_owned(),
+            detail: shown,
+        });
     }
 
     /// State of the mirror, for `GET /status`.

@@ -9,8 +9,10 @@
 //! - [`beat`]: what time alone changes
 //! - [`sentinel`]: the process that rolls back where the daemon cannot
 //! - [`handle`]: how other tasks ask
+//! - [`feed`]: what happens, for whoever listens
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
+//! - [`stats`]: what is dropped now
 //! - [`security_log`]: what it saw, one line an event
 
 pub mod beat;
@@ -19,6 +21,7 @@ pub mod confirm;
 pub mod diff;
 pub mod edit;
 pub mod explain;
+pub mod feed;
 pub mod guard;
 pub mod handle;
 pub mod interfaces;
@@ -34,6 +37,7 @@ pub mod scan;
 pub mod security_log;
 pub mod sentinel;
 pub mod start;
+pub mod stats;
 pub mod whole;
 
 use std::{os::fd::AsRawFd, path::PathBuf, time::Duration};

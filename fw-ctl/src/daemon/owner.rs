@@ -3,28 +3,35 @@
 //!
 //! - [`entries`]: what a change of entries comes to
 //! - [`keep`]: in both, or in neither
+//! - [`tell`]: what listeners and the log hear of it
 
 mod entries;
 mod keep;
+mod tell;
 
 use std::{collections::BTreeMap, io, time::Duration};
 
 use fw_common::{Prefix, abi};
-use tokio::{sync::broadcast, time::Instant};
+use tokio::time::Instant;
 
-use self::keep::{Order, Refused};
+use self::{
+    keep::{Order, Refused},
+    tell::summary,
+};
 use super::{
     Options,
     beat::Beat,
+    feed::Feed,
     mirror::Mirror,
     problem::{Failure, kernel},
     sampling::Sampling,
     scan::Detector,
     sentinel::Sentinel,
+    stats::Stats,
     whole::Undo,
 };
 use crate::{
-    api::wire::{self, Event},
+    api::wire,
     backend::xdp::{Xdp, trim_memory},
     config::Config,
     detect::{offenders::Record, ports::PortSet},
@@ -63,8 +70,8 @@ pub struct Owner {
     pub(super) started: WallSecs,
     /// What is wrong, by subject; empty when all is well.
     pub(super) alarms: BTreeMap<&'static str, String>,
-    /// Listeners of `GET /events`.
-    pub(super) events: broadcast::Sender<Event>,
+    /// What happens, for whoever listens.
+    pub(super) feed: Feed,
     pub(super) scan: Detector,
     /// The same policy in netfilter.
     pub(super) mirror: Mirror,
@@ -81,6 +88,8 @@ pub struct Owner {
     /// Who sees to that if this process dies.
     pub(super) sentinel: Option<Sentinel>,
     pub(super) sampling: Sampling,
+    /// What is dropped now.
+    pub(super) stats: Stats,
     /// After a failure to remove what has ended.
     pub(super) expire_not_before: Option<Instant>,
     /// A large change left memory behind.
@@ -164,6 +173,7 @@ impl Owner {
         })?;
         self.scan.offenders.saved();
         self.mirror_change(mirror);
+        self.tell_entries(draft, now, by);
         Ok(())
     }
 
@@ -195,7 +205,6 @@ impl Owner {
                 return Err(error.into());
             }
         }
-        self.tell(now, by, detail);
         Ok(())
     }
 
@@ -227,6 +236,7 @@ impl Owner {
         self.keep(&checked, now, by, &detail, |change, _| {
             change.write_guard(&added)
         })?;
+        self.tell(now, by, &detail);
         self.mirror_change(MirrorPlan::of_guard(&checked.plan().guard));
         Ok(())
     }
@@ -275,35 +285,6 @@ impl Owner {
         self.note("expiry", result);
     }
 
-    /// Raises an alarm on failure, clears it on success.
-    pub(super) fn note(&mut self, subject: &'static str, result: Result<(), Failure>) {
-        match result {
-            Ok(()) => {
-                self.alarms.remove(subject);
-            }
-            Err(failure) => {
-                tracing::error!(subject, error = %failure, "alarm");
-                self.alarms.insert(subject, format!("{subject}: {failure}"));
-            }
-        }
-    }
-
-    /// Tells listeners and the log of a change.
-    pub(super) fn tell(&self, now: Now, by: &str, detail: &str) {
-        tracing::info!(by, "{detail}");
-        self.announce(now, by, detail);
-    }
-
-    /// Tells listeners of a change.
-    pub(super) fn announce(&self, now: Now, by: &str, detail: &str) {
-        // Without listeners there is nobody to fail.
-        let _ = self.events.send(Event::Changed {
-            time: wire_time(now.wall),
-            detail: detail.to_owned(),
-            by: by.to_owned(),
-        });
-    }
-
     /// Writes the runtime switches.
     pub(super) fn configure(&mut self) -> Result<(), Failure> {
         /// A screen of drops a second; a flood must not become a flood of events.
@@ -340,27 +321,6 @@ pub(super) fn counts(draft: &Draft) -> wire::Changed {
         }
     }
     changed
-}
-
-/// One line of history. A change of one entry names it.
-fn summary(draft: &Draft) -> String {
-    let wire::Changed {
-        added,
-        updated,
-        removed,
-        ..
-    } = counts(draft);
-    match draft.edits.as_slice() {
-        [edit] => {
-            let what = match (&edit.before, &edit.after) {
-                (None, _) => "added",
-                (_, None) => "removed",
-                _ => "updated",
-            };
-            format!("{} {} {what}", edit.action.name(), edit.place.prefix)
-        }
-        _ => format!("{added} added, {updated} updated, {removed} removed"),
-    }
 }
 
 fn unreadable(source: io::Error) -> Failure {

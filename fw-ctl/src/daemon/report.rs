@@ -199,7 +199,6 @@ impl Owner {
     /// The kernel's counters cannot be read.
     pub fn status(&mut self) -> Result<Status, Failure> {
         let failed = |error| kernel("cannot read the counters in the kernel", &error);
-        let totals = self.xdp.totals().map_err(failed)?;
         let (limited, lost) = self.xdp.samples().map_err(failed)?;
         let tables = self.xdp.tables.fill().into_iter().map(|fill| wire::Table {
             name: fill.name.to_owned(),
@@ -233,17 +232,7 @@ impl Owner {
             lists: self.lists().items,
             tables: tables.collect(),
             memory: memory.collect(),
-            totals: totals
-                .into_iter()
-                .filter(|(_, counter)| counter.packets > 0)
-                .map(|(outcome, counter)| wire::Total {
-                    action: outcome.action().to_owned(),
-                    reason: outcome.reason.name().to_owned(),
-                    family: outcome.family.name().to_owned(),
-                    packets: counter.packets,
-                    bytes: counter.bytes,
-                })
-                .collect(),
+            totals: self.totals()?,
             guard: self.policy.guard.len(),
             scan: self.scan.settings.mode.name().to_owned(),
             mirror: self.mirror_status(),

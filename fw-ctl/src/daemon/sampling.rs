@@ -27,6 +27,9 @@ use crate::{
 
 const RENEW_EVERY: Duration = Duration::from_secs(2);
 
+/// How long one question lets the kernel sample.
+const WANTED: Duration = Duration::from_secs(10);
+
 /// Seconds the kernel goes on without being told.
 const LEASE_SECS: u32 = 5;
 
@@ -34,6 +37,8 @@ const LEASE_SECS: u32 = 5;
 #[derive(Debug)]
 pub struct Sampling {
     listeners: Arc<AtomicUsize>,
+    /// As long as somebody asked for it who does not listen.
+    wanted_until: Option<Instant>,
     renew_at: Option<Instant>,
 }
 
@@ -52,6 +57,7 @@ impl Sampling {
     pub fn new() -> Self {
         Self {
             listeners: Arc::new(AtomicUsize::new(0)),
+            wanted_until: None,
             renew_at: None,
         }
     }
@@ -82,10 +88,20 @@ impl Owner {
         listening
     }
 
+    /// Samples drops for some seconds more.
+    pub(super) fn sample_for_a_while(&mut self) {
+        self.sampling.wanted_until = Some(Instant::now() + WANTED);
+        if !self.sampling.is_on() {
+            self.renew_sampling();
+        }
+    }
+
     /// Moves the kernel's deadline on, or ends sampling when nobody listens any more.
     pub fn renew_sampling(&mut self) {
-        let on = self.sampling.listeners.load(Ordering::Relaxed) > 0;
-        self.sampling.renew_at = on.then(|| Instant::now() + RENEW_EVERY);
+        let now = Instant::now();
+        let wanted = self.sampling.wanted_until.is_some_and(|until| until > now);
+        let on = wanted || self.sampling.listeners.load(Ordering::Relaxed) > 0;
+        self.sampling.renew_at = on.then(|| now + RENEW_EVERY);
         let result = self.configure();
         self.note("sampling", result);
     }
@@ -99,10 +115,12 @@ impl Owner {
     }
 
     /// Hands the events in the ring to the listeners.
-    pub(super) fn drain(&self, events: &mut Events) {
+    pub(super) fn drain(&mut self, events: &mut Events) {
+        let now = clock::now().boot_secs();
         while let Some(event) = events.next_event() {
-            // The last listener may have gone meanwhile.
-            let _ = self.events.send(Event::Drop(self.sample(&event)));
+            let sample = self.sample(&event);
+            self.stats.window.take(now, &sample);
+            self.feed.tell(Event::Drop(sample));
         }
     }
 

@@ -68,7 +68,7 @@ impl SecurityLog {
 
 /// The lines of the events, as `GET /events` sends them.
 fn json(events: &[Event]) -> io::Result<String> {
-    let scans = events.iter().filter(|event| event.is_scan());
+    let scans = events.iter().filter(|event| event.kind().is_scan());
     scans
         .map(|event| Ok(serde_json::to_string(event)? + "\n"))
         .collect()

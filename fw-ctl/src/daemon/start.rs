@@ -9,16 +9,14 @@ use nix::{
     fcntl::Flock,
     sys::stat::{Mode, umask},
 };
-use tokio::{
-    net::UnixListener,
-    sync::{broadcast, mpsc},
-};
+use tokio::{net::UnixListener, sync::mpsc};
 
 use self::places::{SocketFile, listen, lock, raise_file_limit};
 
 use super::{
     Options,
     beat::Beat,
+    feed::Feed,
     handle::{Handle, Job, meanwhile},
     mirror::{self, Mirror},
     owner::Owner,
@@ -26,6 +24,7 @@ use super::{
     reload::last_good,
     sampling::Sampling,
     scan::Detector,
+    stats::Stats,
 };
 use crate::{
     api::wire::Code,
@@ -38,13 +37,10 @@ use crate::{
     },
     config::Config,
     detect::ports::PortSet,
-    host::{self, capabilities, clock, links::Link, memory},
+    host::{self, capabilities, clock, links::Link, memory, random::random},
     policy::entry::Action,
     store::Store,
 };
-
-/// Events a slow listener may fall behind.
-const EVENTS_KEPT: usize = 1024;
 
 /// What the kernel tells by itself.
 pub struct Rings {
@@ -202,8 +198,9 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         crossings: xdp.scan.take_crossings().ok_or_else(taken)?,
     };
     let scan = Detector::resume(&config, &mut store, &xdp, now)?;
-    let (sender, _) = broadcast::channel(EVENTS_KEPT);
-    let (handle, mut jobs) = Handle::new(sender.clone());
+    let epoch = random().map_err(|error| kernel("cannot read random numbers", &error))?;
+    let feed = Feed::new(epoch);
+    let (handle, mut jobs) = Handle::new(feed.clone());
     let choice = mirror::choose(config.mirror.backend).await;
     let mirror = Mirror::new(choice, &handle).map_err(withdraw)?;
     let mut owner = Owner {
@@ -220,7 +217,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         links: Vec::new(),
         started: now.wall,
         alarms: BTreeMap::new(),
-        events: sender,
+        feed,
         scan,
         mirror,
         base,
@@ -230,6 +227,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         due: None,
         sentinel: None,
         sampling: Sampling::new(),
+        stats: Stats::default(),
         expire_not_before: None,
         untidy: false,
         stop: false,

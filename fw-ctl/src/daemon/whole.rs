@@ -107,6 +107,10 @@ impl Owner {
         );
         match &result {
             Ok(()) => {
+                self.tell(now, by, detail);
+                if !weighed.draft.is_empty() {
+                    self.tell_entries(&weighed.draft, now, by);
+                }
                 self.pardon_after(&weighed.draft, now);
                 self.pardon_guarded(&guard);
                 self.undoable = Some(undo);

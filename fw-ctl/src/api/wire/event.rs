@@ -1,9 +1,9 @@
 //! What `GET /events` streams.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{RollUp, ScanEvent, Unroll};
 
@@ -11,9 +11,17 @@ use super::{RollUp, ScanEvent, Unroll};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A sampled drop.
-    Drop(DropSample),
-    /// The policy changed.
+    /// A block is new, or ends at another time.
+    Block(EntryEvent),
+    /// A block was taken back before its end.
+    Unblock(EntryEvent),
+    /// An allow is new, or ends at another time.
+    Allow(EntryEvent),
+    /// An allow was taken back before its end.
+    Unallow(EntryEvent),
+    /// An entry has come to its end.
+    Expire(EntryEvent),
+    /// The policy changed: rules, settings, the guard, or many entries at once.
     Changed {
         /// When.
         time: Timestamp,
@@ -28,8 +36,28 @@ pub enum Event {
         time: Timestamp,
         /// Which.
         interface: String,
+        /// Whether its packets go through the program from now on.
+        attached: bool,
         /// What, in words.
         detail: String,
+    },
+    /// Something of ours in netfilter was changed or gone, and was repaired.
+    Drift {
+        /// When.
+        time: Timestamp,
+        /// `iptables-nft`, `iptables-legacy` or `nftables`.
+        layer: String,
+        /// What, in words.
+        detail: String,
+    },
+    /// Something is wrong, or is well again.
+    Alarm {
+        /// When.
+        time: Timestamp,
+        /// What it is about, one word or two.
+        subject: String,
+        /// What is wrong; `null` when it is well again.
+        message: Option<String>,
     },
     /// A source crossed a threshold of the scan detector.
     Scan(ScanEvent),
@@ -37,32 +65,201 @@ pub enum Event {
     RollUp(RollUp),
     /// The block of a network is taken back.
     Unroll(Unroll),
+    /// A sampled drop.
+    Drop(DropSample),
+    /// Events that this listener did not get: it was too slow, or away for too long.
+    Lost {
+        /// When that was found out.
+        time: Timestamp,
+        /// How many; `null` where nobody knows, because the daemon was started anew.
+        count: Option<u64>,
+    },
 }
 
 impl Event {
-    /// Whether it is one of the scan detector's, which stand in the security log.
-    pub const fn is_scan(&self) -> bool {
+    /// What it is.
+    pub const fn kind(&self) -> EventKind {
         match self {
-            Self::Scan(_) | Self::RollUp(_) | Self::Unroll(_) => true,
-            Self::Drop(_) | Self::Changed { .. } | Self::Interface { .. } => false,
+            Self::Block(_) => EventKind::Block,
+            Self::Unblock(_) => EventKind::Unblock,
+            Self::Allow(_) => EventKind::Allow,
+            Self::Unallow(_) => EventKind::Unallow,
+            Self::Expire(_) => EventKind::Expire,
+            Self::Changed { .. } => EventKind::Changed,
+            Self::Interface { .. } => EventKind::Interface,
+            Self::Drift { .. } => EventKind::Drift,
+            Self::Alarm { .. } => EventKind::Alarm,
+            Self::Scan(_) => EventKind::Scan,
+            Self::RollUp(_) => EventKind::RollUp,
+            Self::Unroll(_) => EventKind::Unroll,
+            Self::Drop(_) => EventKind::Drop,
+            Self::Lost { .. } => EventKind::Lost,
         }
     }
 }
 
-/// The query of `GET /events`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EventsQuery {
-    /// Leave the rest out; without drops, none is sampled.
-    pub only: Option<EventKind>,
+/// What an event is: its word in `event`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "as in Event")]
+pub enum EventKind {
+    Block,
+    Unblock,
+    Allow,
+    Unallow,
+    Expire,
+    Changed,
+    Interface,
+    Drift,
+    Alarm,
+    Scan,
+    RollUp,
+    Unroll,
+    Drop,
+    Lost,
 }
 
-/// Events that can be asked for by themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// Those of the scan detector.
-    Scans,
+impl EventKind {
+    /// Each of them.
+    pub const ALL: [Self; 14] = [
+        Self::Block,
+        Self::Unblock,
+        Self::Allow,
+        Self::Unallow,
+        Self::Expire,
+        Self::Changed,
+        Self::Interface,
+        Self::Drift,
+        Self::Alarm,
+        Self::Scan,
+        Self::RollUp,
+        Self::Unroll,
+        Self::Drop,
+        Self::Lost,
+    ];
+
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Allow => "allow",
+            Self::Unallow => "unallow",
+            Self::Expire => "expire",
+            Self::Changed => "changed",
+            Self::Interface => "interface",
+            Self::Drift => "drift",
+            Self::Alarm => "alarm",
+            Self::Scan => "scan",
+            Self::RollUp => "roll_up",
+            Self::Unroll => "unroll",
+            Self::Drop => "drop",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether it is one of the scan detector's, which stand in the security log.
+    pub const fn is_scan(self) -> bool {
+        matches!(self, Self::Scan | Self::RollUp | Self::Unroll)
+    }
+}
+
+/// Kinds of events, written `block,scan`. What was lost is always told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kinds(BTreeSet<EventKind>);
+
+impl Kinds {
+    /// These.
+    pub fn of(kinds: impl IntoIterator<Item = EventKind>) -> Self {
+        Self(kinds.into_iter().chain([EventKind::Lost]).collect())
+    }
+
+    /// Whether events of this kind are asked for.
+    pub fn contains(&self, kind: EventKind) -> bool {
+        self.0.contains(&kind)
+    }
+}
+
+/// All but sampled drops, which cost the kernel something.
+impl Default for Kinds {
+    fn default() -> Self {
+        let all = EventKind::ALL.into_iter();
+        Self::of(all.filter(|kind| *kind != EventKind::Drop))
+    }
+}
+
+impl FromStr for Kinds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let kind = |word: &str| {
+            let kinds = EventKind::ALL.into_iter();
+            let mut named = kinds.filter(|kind| kind.name() == word);
+            named.next().ok_or_else(|| {
+                let word: String = word.chars().take(64).collect();
+                let known = EventKind::ALL.map(EventKind::name).join(", ");
+                format!("{word:?} is none of {known}")
+            })
+        };
+        Ok(Self::of(
+            text.split(',').map(kind).collect::<Result<Vec<_>, _>>()?,
+        ))
+    }
+}
+
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let asked = self.0.iter().filter(|kind| **kind != EventKind::Lost);
+        let names: Vec<&str> = asked.map(|kind| kind.name()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl Serialize for Kinds {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kinds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The query of `GET /events`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Leave the rest out; drops are sampled only if they are named.
+    #[serde(default)]
+    pub kinds: Kinds,
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryEvent {
+    /// Version of this layout: 1.
+    pub schema: u32,
+    /// When.
+    pub time: Timestamp,
+    /// `192.0.2.1` or `192.0.2.0/24`.
+    pub prefix: String,
+    /// `block` or `allow`.
+    pub action: String,
+    /// Name of the list.
+    pub list: String,
+    /// Empty without one.
+    pub comment: String,
+    /// Who asked: `uid 0`, `token NAME`, `scan`, `expiry`, `configuration`.
+    pub by: String,
+    /// Whether it was there before, with another end or comment.
+    pub updated: bool,
+    /// Seconds it had left; `null` without an end.
+    pub ttl_s: Option<u64>,
+    /// When it ends or would have; `null` without an end.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A sampled drop.

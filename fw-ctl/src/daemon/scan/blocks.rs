@@ -207,8 +207,7 @@ impl Owner {
         let result = self.scan.log.append(&events);
         self.note("security log", result.map_err(Failure::from));
         for event in events {
-            // Without listeners there is nobody to fail.
-            let _ = self.events.send(event);
+            self.feed.tell(event);
         }
     }
 

@@ -80,9 +80,7 @@ impl Tail {
     /// Waits for a drift to be told.
     #[track_caller]
     fn hears_drift(&self, after: &str) {
-        let is_drift = |event: &Value| {
-            event["by"] == "mirror" && event["detail"].to_string().contains("drift")
-        };
+        let is_drift = |event: &Value| event["event"] == "drift";
         let told = |()| self.lines.recv_timeout(SOON).ok();
         let heard = std::iter::repeat(())
             .map_while(told)
