@@ -1,5 +1,6 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
+mod api;
 mod mirror;
 pub mod policy_file;
 mod rules;
@@ -17,7 +18,10 @@ use fw_common::Prefix;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use toml::de::DeTable;
 
-pub use self::mirror::{Backend, Mirror};
+pub use self::{
+    api::{Api, Tls},
+    mirror::{Backend, Mirror},
+};
 use crate::{
     api::wire::RulePut,
     backend::xdp::{
@@ -53,7 +57,7 @@ pub struct Config {
     pub scan: Settings,
     /// Netfilter, and what every new connection meets there.
     pub mirror: Mirror,
-    /// Who may use the socket.
+    /// Who may use the API, and where.
     pub api: Api,
     /// Sizes of the kernel's tables.
     pub tables: Tables,
@@ -81,22 +85,6 @@ impl Default for Guard {
         Self {
             prefixes: Vec::new(),
             discover: true,
-        }
-    }
-}
-
-/// `[api]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Api {
-    /// Group that may use the socket beside root, if it exists.
-    pub group: String,
-}
-
-impl Default for Api {
-    fn default() -> Self {
-        Self {
-            group: "fw-ctl".to_owned(),
         }
     }
 }
@@ -197,6 +185,10 @@ impl Config {
         config.scan.validate().map_err(|error| {
             let place = place(text, "scan", None, error.key);
             located(text, place, &error.to_string())
+        })?;
+        config.api.validate().map_err(|(key, error)| {
+            let place = place(text, "api", None, key);
+            located(text, place, &error)
         })?;
         rules::check(text, &config.rules)?;
         rules::check_endless(text, &config.rules)?;

@@ -1,7 +1,10 @@
 //! Bodies in JSON. A large one is read while it comes, on a thread of its own, so that neither all
 //! of its text is held nor other requests wait.
 
-use std::io::{self, BufReader, Read};
+use std::{
+    io::{self, BufReader, Read},
+    time::Duration,
+};
 
 use axum::{
     body::{Body as Incoming, Bytes},
@@ -13,14 +16,31 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::{
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Semaphore,
+        mpsc::{Receiver, channel},
+    },
     task::spawn_blocking,
+    time::timeout,
 };
 
-use super::wire::{Code, ProblemBody};
+use super::{
+    server::Peer,
+    wire::{Code, ProblemBody},
+};
 
-/// Largest body: as many prefixes as one request may have fit, and as many with short comments.
+/// Largest body on the Unix socket: as many prefixes as one request may have fit, and as many with short
+/// comments.
 const MAX_BYTES: usize = 256 << 20;
+
+/// Largest body over TCP.
+const MAX_BYTES_OVER_TCP: usize = 8 << 20;
+
+/// How long the next piece of a body may take to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Large bodies that are read at once; the others wait.
+static READING: Semaphore = Semaphore::const_new(2);
 
 /// A larger body is not read where the others are.
 const LARGE: usize = 64 << 10;
@@ -40,12 +60,17 @@ impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Body<T> {
         if kind.is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
             return Err(bad("the body must be application/json"));
         }
+        let most = match request.extensions().get() {
+            Some(Peer::Tcp(_)) => MAX_BYTES_OVER_TCP,
+            _ => MAX_BYTES,
+        };
         let mut body = Limited {
             body: request.into_body(),
-            left: MAX_BYTES,
+            most,
+            left: most,
         };
-        if body.body.size_hint().lower() > MAX_BYTES as u64 {
-            return Err(too_large());
+        if body.body.size_hint().lower() > most as u64 {
+            return Err(too_large(most));
         }
         let mut start = Vec::new();
         while let Some(piece) = body.next().await? {
@@ -61,18 +86,22 @@ impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Body<T> {
 /// A body that may have so many bytes more.
 struct Limited {
     body: Incoming,
+    most: usize,
     left: usize,
 }
 
 impl Limited {
     /// The next piece, unless it is beyond the limit.
     async fn next(&mut self) -> Result<Option<Bytes>, ProblemBody> {
-        let Some(frame) = self.body.frame().await else {
+        let frame = timeout(PATIENCE, self.body.frame()).await;
+        let late = |_| ProblemBody::new(Code::Timeout, "the body took too long to come");
+        let Some(frame) = frame.map_err(late)? else {
             return Ok(None);
         };
         let frame = frame.map_err(|error| bad(format!("the body: {error}")))?;
         let piece = frame.into_data().unwrap_or_default();
-        self.left = self.left.checked_sub(piece.len()).ok_or_else(too_large)?;
+        let left = self.left.checked_sub(piece.len());
+        self.left = left.ok_or_else(|| too_large(self.most))?;
         Ok(Some(piece))
     }
 
@@ -81,6 +110,8 @@ impl Limited {
     where
         T: DeserializeOwned + Send + 'static,
     {
+        // It is never closed.
+        let _turn = READING.acquire().await;
         let (pieces, from) = channel(WAITING);
         let coming = Coming { piece: start, from };
         let reading = spawn_blocking(|| {
@@ -126,8 +157,8 @@ fn bad(message: impl Into<String>) -> ProblemBody {
     ProblemBody::new(Code::BadInput, message)
 }
 
-fn too_large() -> ProblemBody {
-    let mib = MAX_BYTES >> 20;
+fn too_large(most: usize) -> ProblemBody {
+    let mib = most >> 20;
     let message = format!("the body is larger than {mib} MiB, nothing was changed");
     ProblemBody::new(Code::TooLarge, message)
         .with_hint("send it in parts; a list that is replaced has to fit into one request")
@@ -135,7 +166,7 @@ fn too_large() -> ProblemBody {
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
     use serde_json::{Value, json};
 
     use super::*;
@@ -195,13 +226,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_has_an_end_even_if_it_says_nothing() {
-        let blank = Bytes::from(vec![b' '; 1 << 20]);
-        let pieces = stream::repeat_with(move || Ok::<_, io::Error>(blank.clone()));
+        let over_tcp = Peer::Tcp([192, 0, 2, 1].into());
+        for (peer, mib) in [(Peer::Unix(Some(0)), 256), (over_tcp, 8)] {
+            let blank = Bytes::from(vec![b' '; 1 << 20]);
+            let pieces = stream::repeat_with(move || Ok::<_, io::Error>(blank.clone()));
+            let request = Request::builder()
+                .header(header::CONTENT_TYPE, "application/json")
+                .extension(peer)
+                .body(Incoming::from_stream(pieces))
+                .expect("a request");
+            let read = Body::<Value>::from_request(request, &()).await;
+            let problem = read.err().expect("too large");
+            assert_eq!(problem.code, Code::TooLarge);
+            assert!(problem.message.contains(&format!("than {mib} MiB")));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_is_waited_for_no_longer_than_others_can_bear() {
+        let start = stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"{"))]);
         let request = Request::builder()
             .header(header::CONTENT_TYPE, "application/json")
-            .body(Incoming::from_stream(pieces))
+            .body(Incoming::from_stream(start.chain(stream::pending())))
             .expect("a request");
         let read = Body::<Value>::from_request(request, &()).await;
-        assert_eq!(read.err().map(|problem| problem.code), Some(Code::TooLarge));
+        assert_eq!(read.err().map(|problem| problem.code), Some(Code::Timeout));
     }
 }

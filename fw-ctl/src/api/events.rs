@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::Stream;
 
-use super::wire::{Code, EventKind, EventsQuery, Kinds, ProblemBody};
+use super::wire::{self, Code, EventKind, EventsQuery, Kinds, Problem, ProblemBody};
 use crate::daemon::{
     feed::{Listener, Told},
     handle::Handle,
@@ -19,7 +19,11 @@ use crate::daemon::{
 /// A comment in the stream shows a dead client, so that sampling ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Streams events until the client goes. With `Last-Event-ID`, those after that one come first.
+/// What happens, as server-sent events; with `Last-Event-ID`, those after that one come first
+#[utoipa::path(get, path = "/events", tag = "state", params(EventsQuery), responses(
+    (status = 200, description = "done", body = wire::Event, content_type = "text/event-stream"),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
 pub async fn stream(
     State(handle): State<Handle>,
     headers: HeaderMap,

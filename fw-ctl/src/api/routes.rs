@@ -1,67 +1,114 @@
 //! The table of endpoints. Handlers read what was asked and hand it to the owner of the policy.
+//!
+//! - [`state`]: how all is
+//! - [`entries`], [`guard`], [`rules`], [`policy`]: what should be true
+//! - [`verdict`]: what becomes of a packet
+//! - [`scan`]: the scan detector
+//! - [`host`]: what only somebody on this host may do
 
-mod bench;
+#![expect(unused_qualifications, reason = "utoipa writes paths in full")]
+
+mod entries;
+mod guard;
+mod host;
+mod policy;
 mod rules;
-
-use std::net::IpAddr;
+mod scan;
+mod state;
+mod verdict;
 
 use axum::{
-    Json, Router,
-    extract::{ConnectInfo, Path, Query, State, rejection::QueryRejection},
+    Router,
+    extract::{Query, Request, State, rejection::QueryRejection},
+    http::{HeaderValue, header},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
-    routing::{delete, get, post},
+    routing::get,
 };
-use fw_common::abi;
-use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Peer,
-    body::Body,
-    events,
-    reply::{self, Reply},
-    wire::{
-        self, BatchOf, Changed, Check, Code, Guarded, Items, ProblemBody, PutOf, ReplaceOf,
-        ScanStatus, Status, Version, Why,
-    },
+    access::{self, Gate},
+    events, idempotency, openapi,
+    wire::{Code, ProblemBody},
 };
-use crate::{
-    daemon::{edit::Requested, handle::Handle, report::Filter},
-    policy::entry::Action,
-};
+use crate::daemon::{handle::Handle, revision::Revision};
 
-/// Every endpoint.
-pub fn router(handle: Handle) -> Router {
-    let api = Router::new()
-        .route("/status", get(status))
-        .route("/blocks", get(blocks).post(block))
-        .route("/blocks/{prefix}", delete(unblock))
-        .route("/allows", get(allows).post(allow))
-        .route("/allows/{prefix}", delete(unallow))
-        .route("/batch", post(batch))
-        .route("/lists", get(lists))
-        .route("/lists/{name}", get(list).put(replace).delete(flush))
-        .route("/guard", get(guarded).post(guard))
-        .route("/guard/{prefix}", delete(unguard))
-        .route("/rules", get(rules::list).post(rules::add))
-        .route("/rules/{id}", delete(rules::remove))
-        .route("/default", get(rules::base).put(rules::change_base))
-        .route("/apply", post(rules::apply))
-        .route("/confirm", post(rules::confirm))
-        .route("/rollback", post(rules::roll_back))
-        .route("/diff", get(rules::diff))
-        .route("/repair", post(rules::repair))
-        .route("/bench", post(bench::measure))
-        .route("/check", get(check))
-        .route("/why", get(why))
-        .route("/events", get(events::stream))
-        .route("/stats", get(stats))
-        .route("/scan", get(scan).patch(change_scan).delete(reset_scan))
-        .route("/detach", post(detach))
-        .route("/version", get(version));
-    Router::new()
-        .nest("/api/v1", api)
+/// Where the endpoints are.
+const BASE: &str = "/api/v1";
+
+/// Every endpoint, behind its gate.
+pub fn router(handle: Handle, gate: Gate) -> Router {
+    let (api, document) = described(handle.revision.clone()).split_for_parts();
+    let document = openapi::text(&document);
+    let api = api
+        .route("/openapi.json", get(move || state::openapi(document)))
         .fallback(nothing_here)
+        .method_not_allowed_fallback(not_so)
+        .layer(from_fn_with_state(
+            idempotency::Keys::default(),
+            idempotency::once,
+        ))
+        .layer(from_fn_with_state(gate.clone(), access::admit));
+    let open = Router::new().route("/healthz", get(state::health));
+    api.merge(open)
+        .layer(from_fn_with_state(gate, access::same_site))
         .with_state(handle)
+}
+
+/// Every endpoint, with what it is.
+pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
+    // Those of which somebody may say which policy he has seen.
+    let policy = OpenApiRouter::new()
+        .routes(routes!(entries::blocks, entries::block))
+        .routes(routes!(entries::unblock))
+        .routes(routes!(entries::allows, entries::allow))
+        .routes(routes!(entries::unallow))
+        .routes(routes!(entries::batch))
+        .routes(routes!(entries::lists))
+        .routes(routes!(entries::list, entries::replace, entries::flush))
+        .routes(routes!(guard::list, guard::add))
+        .routes(routes!(guard::remove))
+        .routes(routes!(rules::list, rules::add))
+        .routes(routes!(rules::remove))
+        .routes(routes!(rules::base, rules::change_base))
+        .routes(routes!(policy::apply))
+        .layer(from_fn_with_state(revision, seen));
+    let local = OpenApiRouter::new()
+        .routes(routes!(host::detach))
+        .routes(routes!(host::tokens, host::add_token))
+        .routes(routes!(host::remove_token))
+        .layer(from_fn(access::local_only));
+    let api = policy
+        .merge(local)
+        .routes(routes!(policy::confirm))
+        .routes(routes!(policy::roll_back))
+        .routes(routes!(policy::diff))
+        .routes(routes!(policy::repair))
+        .routes(routes!(verdict::check))
+        .routes(routes!(verdict::why))
+        .routes(routes!(scan::show, scan::change, scan::reset))
+        .routes(routes!(state::status))
+        .routes(routes!(state::stats))
+        .routes(routes!(state::version))
+        .routes(routes!(events::stream))
+        .routes(routes!(host::bench));
+    OpenApiRouter::with_openapi(openapi::document()).nest(BASE, api)
+}
+
+/// Says of which policy an answer speaks. The tag is read first: one that is too old is refused for
+/// nothing, one that is too new would let a change be lost.
+async fn seen(State(revision): State<Revision>, request: Request, next: Next) -> Response {
+    let tag = HeaderValue::try_from(revision.tag());
+    let is_read = request.method().is_safe();
+    let mut answer = next.run(request).await;
+    if let Ok(tag) = tag
+        && is_read
+        && answer.status().is_success()
+    {
+        answer.headers_mut().insert(header::ETAG, tag);
+    }
+    answer
 }
 
 type Asked<T> = Result<Query<T>, QueryRejection>;
@@ -74,221 +121,10 @@ fn asked<T>(query: Asked<T>) -> Result<T, ProblemBody> {
 
 async fn nothing_here() -> ProblemBody {
     ProblemBody::new(Code::NotFound, "there is no such endpoint")
+        .with_hint("`/openapi.json` says which there are")
 }
 
-async fn status(State(handle): State<Handle>) -> Reply<Status> {
-    handle.call(|owner| owner.status()).await.map(Json)
-}
-
-async fn stats(State(handle): State<Handle>, query: Asked<wire::StatsQuery>) -> Reply<wire::Stats> {
-    let wire::StatsQuery { after } = asked(query)?;
-    handle.call(move |owner| owner.stats(after)).await.map(Json)
-}
-
-async fn version() -> Json<Version> {
-    Json(Version {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        abi: abi::VERSION,
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Show {
-    list: Option<String>,
-    contains: Option<IpAddr>,
-    after: Option<String>,
-    limit: Option<usize>,
-}
-
-async fn show(
-    handle: Handle,
-    actions: &'static [Action],
-    list: Option<String>,
-    query: Asked<Show>,
-) -> Reply<Items<wire::Entry>> {
-    let show = asked(query)?;
-    let filter = Filter {
-        list: list.or(show.list),
-        contains: show.contains,
-        after: show.after,
-        limit: show.limit,
-    };
-    handle
-        .call(move |owner| owner.entries(actions, &filter))
-        .await
-        .map(Json)
-}
-
-async fn blocks(State(handle): State<Handle>, query: Asked<Show>) -> Reply<Items<wire::Entry>> {
-    show(handle, &[Action::Block], None, query).await
-}
-
-async fn allows(State(handle): State<Handle>, query: Asked<Show>) -> Reply<Items<wire::Entry>> {
-    show(handle, &[Action::Allow], None, query).await
-}
-
-async fn list(
-    State(handle): State<Handle>,
-    Path(name): Path<String>,
-    query: Asked<Show>,
-) -> Reply<Items<wire::Entry>> {
-    show(handle, &Action::ALL, Some(name), query).await
-}
-
-async fn block(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(put): Body<PutOf<Requested>>,
-) -> Response {
-    reply::put(put_block(&handle, peer, put).await)
-}
-
-/// The guard is looked at first: the session that asks may be newer than the last look.
-async fn put_block(
-    handle: &Handle,
-    peer: Peer,
-    put: PutOf<Requested>,
-) -> Result<Changed, ProblemBody> {
-    handle.refresh_guard().await?;
-    handle
-        .change(move |owner| owner.put(Action::Block, put, &peer.name()))
-        .await
-}
-
-async fn allow(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(put): Body<PutOf<Requested>>,
-) -> Response {
-    let changed = handle.change(move |owner| owner.put(Action::Allow, put, &peer.name()));
-    reply::put(changed.await)
-}
-
-async fn unblock(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(prefix): Path<String>,
-) -> Reply<Changed> {
-    let job = handle.change(move |owner| owner.remove(Action::Block, &prefix, &peer.name()));
-    job.await.map(Json)
-}
-
-async fn unallow(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(prefix): Path<String>,
-) -> Reply<Changed> {
-    let job = handle.change(move |owner| owner.remove(Action::Allow, &prefix, &peer.name()));
-    job.await.map(Json)
-}
-
-async fn batch(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(batch): Body<BatchOf<Requested>>,
-) -> Reply<Changed> {
-    handle.refresh_guard().await?;
-    let job = handle.change(move |owner| owner.batch(batch, &peer.name()));
-    job.await.map(Json)
-}
-
-async fn lists(State(handle): State<Handle>) -> Reply<Items<wire::List>> {
-    handle.call(|owner| Ok(owner.lists())).await.map(Json)
-}
-
-async fn replace(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(name): Path<String>,
-    Body(replace): Body<ReplaceOf<Requested>>,
-) -> Reply<Changed> {
-    handle.refresh_guard().await?;
-    let job = handle.change(move |owner| owner.replace(&name, replace, &peer.name()));
-    job.await.map(Json)
-}
-
-async fn flush(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(name): Path<String>,
-) -> Reply<Changed> {
-    let job = handle.change(move |owner| owner.flush(&name, &peer.name()));
-    job.await.map(Json)
-}
-
-async fn guarded(State(handle): State<Handle>) -> Reply<Items<Guarded>> {
-    handle.refresh_guard().await?;
-    handle.call(|owner| Ok(owner.guarded())).await.map(Json)
-}
-
-async fn guard(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(put): Body<wire::GuardPut>,
-) -> Response {
-    let job = handle.change(move |owner| owner.guard_add(&put, &peer.name()));
-    reply::put(job.await)
-}
-
-async fn unguard(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(prefix): Path<String>,
-) -> Reply<Changed> {
-    let job = handle.change(move |owner| owner.guard_remove(&prefix, &peer.name()));
-    job.await.map(Json)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskCheck {
-    address: IpAddr,
-}
-
-async fn check(State(handle): State<Handle>, query: Asked<AskCheck>) -> Reply<Check> {
-    let AskCheck { address } = asked(query)?;
-    handle
-        .call(move |owner| owner.check(address))
-        .await
-        .map(Json)
-}
-
-async fn why(State(handle): State<Handle>, query: Asked<wire::WhyQuery>) -> Reply<Why> {
-    let query = asked(query)?;
-    handle.call(move |owner| owner.why(&query)).await.map(Json)
-}
-
-async fn scan(State(handle): State<Handle>) -> Reply<ScanStatus> {
-    handle.call(|owner| owner.scan_status()).await.map(Json)
-}
-
-async fn change_scan(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(change): Body<wire::ScanChange>,
-) -> Reply<ScanStatus> {
-    let job = handle.call(move |owner| owner.scan_change(&change, &peer.name()));
-    job.await.map(Json)
-}
-
-async fn reset_scan(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    query: Asked<wire::ScanReset>,
-) -> Reply<ScanStatus> {
-    let wire::ScanReset { dry_run } = asked(query)?;
-    let job = handle.call(move |owner| owner.scan_reset(dry_run, &peer.name()));
-    job.await.map(Json)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Detach {
-    interface: Option<String>,
-}
-
-async fn detach(State(handle): State<Handle>, Body(detach): Body<Detach>) -> Reply<Changed> {
-    let job = handle.call(move |owner| owner.detach(detach.interface.as_deref()));
-    job.await.map(Json)
+async fn not_so() -> ProblemBody {
+    ProblemBody::new(Code::NotAllowed, "this endpoint does not take this method")
+        .with_hint("the header `Allow` says which it takes")
 }

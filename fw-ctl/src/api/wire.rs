@@ -13,6 +13,7 @@ mod scan;
 mod stats;
 mod status;
 mod tables;
+mod token;
 mod verdict;
 
 pub use bench::{Bench, Cost, PacketCost};
@@ -36,4 +37,5 @@ pub use scan::{
 pub use stats::{Sampled, SampledPort, SampledSource, Second, Stats, StatsQuery};
 pub use status::{Interface, Program, Samples, Status, Total, Version};
 pub use tables::{Memory, Table};
+pub use token::{Token, TokenMade, TokenPut};
 pub use verdict::{Check, Layer, ProbePacket, Why, WhyQuery};

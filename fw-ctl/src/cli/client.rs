@@ -104,7 +104,12 @@ impl Client {
     {
         let response = self.send(method, path, body).await?;
         let body = response.into_body().collect().await.map_err(gone)?;
-        serde_json::from_slice(&body.to_bytes())
+        // Without a body there is nothing to say (204).
+        let body = match body.to_bytes() {
+            empty if empty.is_empty() => Bytes::from_static(b"null"),
+            body => body,
+        };
+        serde_json::from_slice(&body)
             .with_context(|| format!("the daemon's answer to {path} was not understood"))
     }
 

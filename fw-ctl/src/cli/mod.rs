@@ -30,6 +30,7 @@ pub mod scan;
 pub mod schedule;
 pub mod status;
 pub mod tail;
+pub mod token;
 pub mod why;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -207,6 +208,9 @@ pub enum Verb {
     /// Print drops, scans and changes as they happen, until Ctrl-C
     #[command(after_help = "Example:\n  fw-ctl tail --scans --json")]
     Tail(tail::Args),
+    /// Show, make or revoke tokens: who may use the API over TCP
+    #[command(after_help = "Example:\n  fw-ctl token add grafana --scope read")]
+    Token(token::Args),
     /// Take everything of ours off this host; works without the daemon
     #[command(after_help = "Example:\n  fw-ctl detach --yes")]
     Detach(detach::Args),
@@ -302,6 +306,7 @@ impl Verb {
             Self::Repair => diff::repair(context),
             Self::Bench => bench::run(context),
             Self::Tail(args) => tail::run(&args, context),
+            Self::Token(args) => token::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

@@ -220,6 +220,9 @@ impl Owner {
         let mut changed = counts(&draft);
         if !how.dry_run {
             self.commit(&draft, now, by)?;
+            if !draft.is_empty() {
+                self.revised();
+            }
             self.pardon_after(&draft, now);
         }
         let local = self.policy.list_id(&ListName::local());

@@ -12,6 +12,8 @@ use super::{
     feed::Feed,
     owner::Owner,
     problem::{Failure, all_found},
+    revision::Revision,
+    tokens::Tokens,
 };
 use crate::{
     api::wire::{Changed, Code},
@@ -31,6 +33,10 @@ pub struct Handle {
     jobs: mpsc::Sender<Job>,
     /// What happens.
     pub feed: Feed,
+    /// Which policy is in force.
+    pub revision: Revision,
+    /// Who may use the API over TCP.
+    pub tokens: Tokens,
     /// Held by the one change of rules that waits for the mirror.
     turn: Arc<Mutex<()>>,
 }
@@ -58,11 +64,13 @@ pub async fn meanwhile<T>(
 
 impl Handle {
     /// A handle, and the end its jobs come out of.
-    pub fn new(feed: Feed) -> (Self, mpsc::Receiver<Job>) {
+    pub fn new(feed: Feed, revision: Revision, tokens: Tokens) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let handle = Self {
             jobs,
             feed,
+            revision,
+            tokens,
             turn: Arc::default(),
         };
         (handle, queue)

@@ -13,6 +13,8 @@
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
 //! - [`stats`]: what is dropped now
+//! - [`revision`]: which policy somebody has seen
+//! - [`tokens`]: who may use the API over TCP
 //! - [`security_log`]: what it saw, one line an event
 
 pub mod beat;
@@ -31,6 +33,7 @@ pub mod owner;
 pub mod problem;
 pub mod reload;
 pub mod report;
+pub mod revision;
 pub mod rules;
 pub mod sampling;
 pub mod scan;
@@ -38,6 +41,7 @@ pub mod security_log;
 pub mod sentinel;
 pub mod start;
 pub mod stats;
+pub mod tokens;
 pub mod whole;
 
 use std::{os::fd::AsRawFd, path::PathBuf, time::Duration};
@@ -58,8 +62,13 @@ use self::{
     start::Rings,
 };
 use crate::{
-    api::{self, wire::Code},
+    api::{
+        self,
+        access::{Gate, Members, names::Names},
+        wire::Code,
+    },
     backend::xdp::{detach, links::Mode},
+    config,
     host::{self, clock, watch::Watch},
 };
 
@@ -137,13 +146,14 @@ async fn serve(options: &Options) -> Result<(), Failure> {
         handle,
         mut jobs,
         rings,
-        listener,
+        listeners,
         socket,
         lock,
     } = start::start(options).await?;
-    let group = owner.config.api.group.clone();
+    let gate = gate(&owner.config.api, &handle);
+    let app = api::routes::router(handle.clone(), gate);
     let (end, ended) = oneshot::channel();
-    let server = tokio::spawn(api::serve(listener, handle.clone(), group, ended));
+    let server = tokio::spawn(api::server::serve(listeners, app, ended));
     let result = attend(&mut owner, &handle, &mut jobs, rings).await;
     if owner.roll_back_at_the_end() {
         // An alarm that nobody reads any more.
@@ -168,6 +178,16 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     detached.map_err(|error| kernel("cannot detach", &error))?;
     cleared?;
     result
+}
+
+/// What stands before the API.
+fn gate(config: &config::Api, handle: &Handle) -> Gate {
+    let members = Members {
+        uid: nix::unistd::geteuid().as_raw(),
+        has_group: matches!(nix::unistd::Group::from_name(&config.group), Ok(Some(_))),
+    };
+    let names = Names::new(config.hosts.iter().cloned());
+    Gate::new(members, handle.tokens.clone(), names)
 }
 
 /// The one loop that touches the owner.

@@ -24,14 +24,16 @@ use super::{
     feed::Feed,
     mirror::Mirror,
     problem::{Failure, kernel},
+    revision::Revision,
     sampling::Sampling,
     scan::Detector,
     sentinel::Sentinel,
     stats::Stats,
+    tokens::Tokens,
     whole::Undo,
 };
 use crate::{
-    api::wire,
+    api::{server::tcp::Tls, wire},
     backend::xdp::{Xdp, trim_memory},
     config::Config,
     detect::{offenders::Record, ports::PortSet},
@@ -72,6 +74,12 @@ pub struct Owner {
     pub(super) alarms: BTreeMap<&'static str, String>,
     /// What happens, for whoever listens.
     pub(super) feed: Feed,
+    /// Which policy is in force.
+    pub(super) revision: Revision,
+    /// Who may use the API over TCP.
+    pub(super) tokens: Tokens,
+    /// What greets connections over TCP.
+    pub(super) tls: Tls,
     pub(super) scan: Detector,
     /// The same policy in netfilter.
     pub(super) mirror: Mirror,
@@ -236,6 +244,7 @@ impl Owner {
         self.keep(&checked, now, by, &detail, |change, _| {
             change.write_guard(&added)
         })?;
+        self.revised();
         self.tell(now, by, &detail);
         self.mirror_change(MirrorPlan::of_guard(&checked.plan().guard));
         Ok(())

@@ -1,10 +1,13 @@
 //! What goes wrong below, as it goes over the socket.
 
-use std::error::Error;
+use std::{error::Error, io::ErrorKind};
 
 use super::security_log::SecurityLogError;
 use crate::{
-    api::wire::{Code, ProblemBody},
+    api::{
+        server::tcp::TcpError,
+        wire::{Code, ProblemBody},
+    },
     backend::xdp::{
         OpenError,
         load::{LoadError, chain},
@@ -139,6 +142,20 @@ impl From<PinsError> for Failure {
                 .with_hint("stop it, or give this one directories and a socket of its own"),
             PinsError::Io { .. } => Self::new(Code::Kernel, message),
         }
+    }
+}
+
+impl From<TcpError> for Failure {
+    fn from(error: TcpError) -> Self {
+        let code = match &error {
+            TcpError::Listen { source, .. } => match source.kind() {
+                ErrorKind::PermissionDenied => Code::Permission,
+                ErrorKind::AddrInUse => Code::Conflict,
+                _ => Code::BadInput,
+            },
+            TcpError::Pem { .. } | TcpError::Certificate { .. } => Code::BadInput,
+        };
+        Self::new(code, chain(&error))
     }
 }
 

@@ -161,6 +161,13 @@ impl Owner {
         if config.mirror.backend != self.config.mirror.backend {
             tracing::warn!("the backend of the mirror changes with the next start");
         }
+        let (now, next) = (&self.config.api, &config.api);
+        if (&next.group, next.listen, &next.hosts) != (&now.group, now.listen, &now.hosts) {
+            tracing::warn!("where the API is reached changes with the next start");
+        }
+        if now.listen.is_some() {
+            self.tls.read(next)?;
+        }
         self.config = config;
         let gone: Vec<String> = self
             .interfaces
@@ -267,6 +274,7 @@ impl Owner {
         };
         let draft: Draft = self.policy.prepare(change, now)?;
         self.commit(&draft, now, "configuration")?;
+        self.revised();
         for (_, prefix, refusal) in &draft.refused {
             tracing::warn!(list = %list.name, %prefix, "left out: {refusal}");
         }

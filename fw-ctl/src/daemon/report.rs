@@ -193,6 +193,14 @@ impl Owner {
         Items::all(rows.collect())
     }
 
+    /// How all is, in a word.
+    pub fn state(&self) -> &'static str {
+        match self.alarms.is_empty() {
+            true => "ok",
+            false => "degraded",
+        }
+    }
+
     /// `GET /status`
     ///
     /// # Errors
@@ -220,7 +228,7 @@ impl Owner {
             pid: std::process::id(),
             started_at: wire_time(self.started),
             observe: self.config.observe,
-            state: if alarms.is_empty() { "ok" } else { "degraded" }.to_owned(),
+            state: self.state().to_owned(),
             alarms,
             program: wire::Program {
                 name: self.xdp.facts.name.clone(),

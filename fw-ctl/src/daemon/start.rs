@@ -9,7 +9,7 @@ use nix::{
     fcntl::Flock,
     sys::stat::{Mode, umask},
 };
-use tokio::{net::UnixListener, sync::mpsc};
+use tokio::sync::mpsc;
 
 use self::places::{SocketFile, listen, lock, raise_file_limit};
 
@@ -22,12 +22,17 @@ use super::{
     owner::Owner,
     problem::{Failure, bad_input, kernel},
     reload::last_good,
+    revision::Revision,
     sampling::Sampling,
     scan::Detector,
     stats::Stats,
+    tokens::Tokens,
 };
 use crate::{
-    api::wire::Code,
+    api::{
+        server::{Listeners, tcp::Tls},
+        wire::Code,
+    },
     backend::xdp::{
         OpenError, Xdp, detach,
         events::Events,
@@ -60,8 +65,8 @@ pub struct Started {
     pub jobs: mpsc::Receiver<Job>,
     /// What the kernel tells.
     pub rings: Rings,
-    /// The API's socket.
-    pub listener: UnixListener,
+    /// Where the API is reached.
+    pub listeners: Listeners,
     /// Removed when the daemon ends.
     pub socket: SocketFile,
     /// Held as long as the daemon lives.
@@ -76,13 +81,14 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
     let ground = ground(options)?;
     is_any_there(&ground.config, &ground.links)?;
     let lock = lock(&options.state_dir).await?;
-    let (listener, socket) = listen(&options.socket, &ground.config.api.group)?;
+    let (unix, socket) = listen(&options.socket, &ground.config.api.group)?;
     let Filtering {
         mut owner,
         handle,
         jobs,
         rings,
     } = filter(options, ground).await?;
+    let tcp = owner.listen_over_tcp().await?;
     let watched = owner.watch_due();
     owner.note("rollback", watched);
     Ok(Started {
@@ -90,7 +96,7 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         handle,
         jobs,
         rings,
-        listener,
+        listeners: Listeners { unix, tcp },
         socket,
         lock,
     })
@@ -200,7 +206,9 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
     let scan = Detector::resume(&config, &mut store, &xdp, now)?;
     let epoch = random().map_err(|error| kernel("cannot read random numbers", &error))?;
     let feed = Feed::new(epoch);
-    let (handle, mut jobs) = Handle::new(feed.clone());
+    let revision = Revision::new(epoch);
+    let tokens = Tokens::new(store.tokens()?);
+    let (handle, mut jobs) = Handle::new(feed.clone(), revision.clone(), tokens.clone());
     let choice = mirror::choose(config.mirror.backend).await;
     let mirror = Mirror::new(choice, &handle).map_err(withdraw)?;
     let mut owner = Owner {
@@ -218,6 +226,9 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         started: now.wall,
         alarms: BTreeMap::new(),
         feed,
+        revision,
+        tokens,
+        tls: Tls::default(),
         scan,
         mirror,
         base,

@@ -107,6 +107,7 @@ impl Owner {
         );
         match &result {
             Ok(()) => {
+                self.revised();
                 self.tell(now, by, detail);
                 if !weighed.draft.is_empty() {
                     self.tell_entries(&weighed.draft, now, by);

@@ -7,7 +7,15 @@ use std::{fs::File, io, io::Read as _};
 /// # Errors
 /// When `/dev` is not mounted.
 pub fn random() -> io::Result<u64> {
-    let mut bytes = [0; 8];
+    bytes().map(u64::from_ne_bytes)
+}
+
+/// As many bytes from the kernel.
+///
+/// # Errors
+/// As [`random`].
+pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(bytes)
 }

@@ -13,6 +13,7 @@ mod groups;
 mod offenders;
 mod rules;
 mod schema;
+mod tokens;
 
 pub use checkpoint::{Checkpoint, Due, waits};
 pub use error::StoreError;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 
 /// `FWCT`: `file(1)` can tell it from any other database.
 const APPLICATION_ID: i64 = 0x4657_4354;
@@ -76,6 +76,17 @@ CREATE TABLE entry_groups (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE saved_groups (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 ";
 
+/// What schema 5 has more: who may use the API over TCP.
+const TOKENS: &str = "
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    scope TEXT NOT NULL CHECK (scope IN ('read', 'write')),
+    hash BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER
+) WITHOUT ROWID;
+";
+
 /// Opens or makes the database. Directory and file are readable by their owner only.
 pub(super) fn open(directory: &Path, path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::Directory {
@@ -116,7 +127,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         SCHEMA => Ok(()),
         0 => {
             let script = format!(
-                "BEGIN; {TABLES} {DETECTOR} {RULES} {GROUPS} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+                "BEGIN; {TABLES} {DETECTOR} {RULES} {GROUPS} {TOKENS} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
             );
             Ok(connection.execute_batch(&script)?)
         }

@@ -1,139 +1,114 @@
-//! Rules, policies as a whole, and what differs from them.
+//! Rules, and what every new connection meets.
 
 use axum::{
     Json,
-    extract::{ConnectInfo, Path, State},
+    extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     super::{
-        Peer,
+        access::Asker,
         body::Body,
         reply::Reply,
-        wire::{self, Applied, Base, Changed, Diff, Items, RuleAdded, RulePut},
+        wire::{Base, Changed, Items, Problem, ProblemBody, Rule, RuleAdded, RulePut},
     },
     Asked, asked,
 };
-use crate::daemon::{handle::Handle, owner::Owner};
+use crate::daemon::handle::Handle;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Adding {
+    /// Check only
     #[serde(default)]
     dry_run: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Removing {
+    /// Only if it is of this kind: `port`, `limit` or `schedule`
     kind: Option<String>,
+    /// Check only
     #[serde(default)]
     dry_run: bool,
 }
 
-pub(super) async fn list(State(handle): State<Handle>) -> Reply<Items<wire::Rule>> {
+/// Rules that are in force
+#[utoipa::path(get, path = "/rules", tag = "rules", responses(
+    (status = 200, description = "done", body = Items<Rule>),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
+pub(super) async fn list(State(handle): State<Handle>) -> Reply<Items<Rule>> {
     handle.call(|owner| Ok(owner.rules())).await.map(Json)
 }
 
+/// Add a rule about new connections
+#[utoipa::path(post, path = "/rules", tag = "rules", params(Adding), request_body = RulePut, responses(
+    (status = 200, description = "it was there already", body = RuleAdded),
+    (status = 201, description = "made", body = RuleAdded),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
 pub(super) async fn add(
     State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    asker: Asker,
     query: Asked<Adding>,
     Body(put): Body<RulePut>,
-) -> Response {
-    let adding = async {
-        let Adding { dry_run } = asked(query)?;
-        // The session that asks may be newer than the last look, and depend on the guard.
-        handle.refresh_guard().await?;
-        handle
-            .change_rules(move |owner| owner.rule_add(&put, dry_run, &peer.name()))
-            .await
+) -> Result<(StatusCode, Json<RuleAdded>), ProblemBody> {
+    let Adding { dry_run } = asked(query)?;
+    // The session that asks may be newer than the last look, and depend on the guard.
+    handle.refresh_guard().await?;
+    let job = asker.job(move |owner, by| owner.rule_add(&put, dry_run, by));
+    let added = handle.change_rules(job).await?;
+    let status = match added.changed {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
     };
-    match adding.await {
-        Ok(added) => {
-            let status = match added.changed {
-                true => StatusCode::CREATED,
-                false => StatusCode::OK,
-            };
-            (status, Json::<RuleAdded>(added)).into_response()
-        }
-        Err(problem) => problem.into_response(),
-    }
+    Ok((status, Json(added)))
 }
 
+/// Remove a rule
+#[utoipa::path(delete, path = "/rules/{id}", tag = "rules",
+    params(("id" = u32, Path, description = "Its number"), Removing), responses(
+    (status = 200, description = "done", body = Changed),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
 pub(super) async fn remove(
     State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    asker: Asker,
     Path(id): Path<u32>,
     query: Asked<Removing>,
 ) -> Reply<Changed> {
     let Removing { kind, dry_run } = asked(query)?;
-    let job = handle
-        .change_rules(move |owner| owner.rule_remove(id, kind.as_deref(), dry_run, &peer.name()));
-    job.await.map(Json)
+    let job = asker.job(move |owner, by| owner.rule_remove(id, kind.as_deref(), dry_run, by));
+    handle.change_rules(job).await.map(Json)
 }
 
+/// What becomes of new connections that no rule names
+#[utoipa::path(get, path = "/default", tag = "rules", responses(
+    (status = 200, description = "done", body = Base),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
 pub(super) async fn base(State(handle): State<Handle>) -> Reply<Base> {
     handle.call(|owner| Ok(owner.base())).await.map(Json)
 }
 
+/// Change it
+#[utoipa::path(put, path = "/default", tag = "rules", request_body = Base, responses(
+    (status = 200, description = "done", body = Base),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
 pub(super) async fn change_base(
     State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    asker: Asker,
     Body(change): Body<Base>,
 ) -> Reply<Base> {
     handle.refresh_guard().await?;
-    let job = handle.change_rules(move |owner| owner.base_change(&change, &peer.name()));
-    job.await.map(Json)
-}
-
-pub(super) async fn apply(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(apply): Body<wire::Apply>,
-) -> Reply<Applied> {
-    handle.refresh_guard().await?;
-    let name = peer.name();
-    let dry_run = apply.dry_run;
-    let job = move |owner: &mut Owner| owner.apply(&apply, &name);
-    match dry_run {
-        true => handle.call(job).await,
-        false => handle.change_rules(job).await,
-    }
-    .map(Json)
-}
-
-pub(super) async fn confirm(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-) -> Reply<Applied> {
-    let job = handle.call(move |owner| owner.confirm(&peer.name()));
-    job.await.map(Json)
-}
-
-pub(super) async fn roll_back(
-    State(handle): State<Handle>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-) -> Reply<Applied> {
-    let job = handle.call(move |owner| owner.roll_back(&peer.name()));
-    let applied = job.await?;
-    handle.settle().await?;
-    Ok(Json(applied))
-}
-
-pub(super) async fn diff(State(handle): State<Handle>) -> Reply<Diff> {
-    handle.diff().await.map(Json)
-}
-
-/// What was mended: what differed before.
-pub(super) async fn repair(State(handle): State<Handle>) -> Reply<Diff> {
-    let differed = handle.diff().await;
-    handle
-        .call(|owner| owner.synchronise().map(drop))
-        .await
-        .and(handle.mirror_repair().await)?;
-    Ok(Json(differed.unwrap_or_default()))
+    let job = asker.job(move |owner, by| owner.base_change(&change, by));
+    handle.change_rules(job).await.map(Json)
 }

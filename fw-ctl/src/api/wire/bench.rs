@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `POST /bench`: the loaded program on this machine, a packet after the other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Bench {
     /// Version of this layout: 1.
     pub schema: u32,
@@ -23,7 +24,7 @@ pub struct Bench {
 }
 
 /// Mean time of a run, over the rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cost {
     /// The quickest round.
     pub min_ns: u64,
@@ -34,11 +35,12 @@ pub struct Cost {
 }
 
 /// A packet, what becomes of it, and what that costs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PacketCost {
     /// What it is.
     pub packet: String,
     /// Where it claims to come from.
+    #[schema(value_type = String)]
     pub source: IpAddr,
     /// Name of a [`fw_common::reason::Reason`], as the program said.
     pub reason: String,

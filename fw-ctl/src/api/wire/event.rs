@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{RollUp, ScanEvent, Unroll};
 
 /// One line of `GET /events` (server-sent events) and of `fw-ctl tail --json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A block is new, or ends at another time.
@@ -99,7 +100,7 @@ impl Event {
 }
 
 /// What an event is: its word in `event`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "as in Event")]
 pub enum EventKind {
@@ -229,16 +230,18 @@ impl<'de> Deserialize<'de> for Kinds {
 }
 
 /// The query of `GET /events`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
     /// Leave the rest out; drops are sampled only if they are named.
     #[serde(default)]
+    #[param(value_type = Option<String>)]
     pub kinds: Kinds,
 }
 
 /// What became of an entry.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EntryEvent {
     /// Version of this layout: 1.
     pub schema: u32,
@@ -263,15 +266,17 @@ pub struct EntryEvent {
 }
 
 /// A sampled drop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DropSample {
     /// When.
     pub time: Timestamp,
     /// Name of the interface, or its index as text once it is gone.
     pub interface: String,
     /// Source address; `null` where it could not be read.
+    #[schema(value_type = Option<String>)]
     pub source: Option<IpAddr>,
     /// Destination address.
+    #[schema(value_type = Option<String>)]
     pub destination: Option<IpAddr>,
     /// IANA protocol number.
     pub protocol: u8,

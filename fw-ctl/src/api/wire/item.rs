@@ -7,6 +7,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, Visitor, value::MapAccessDeserializer},
     ser::SerializeStruct as _,
 };
+use utoipa::ToSchema;
 
 /// Most items of one request.
 pub const MAX_ITEMS: usize = 4 << 20;
@@ -20,6 +21,28 @@ pub struct PutItem<P = String, C = P> {
     pub ttl_s: Option<u64>,
     /// Empty without one.
     pub comment: C,
+}
+
+/// A [`PutItem`] as the API's document has it: what is read of it is read without keeping it.
+#[derive(ToSchema)]
+#[schema(as = PutItem)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described")]
+pub enum Described {
+    /// `192.0.2.1` or `192.0.2.0/24`.
+    Prefix(String),
+    /// With an end, or a comment.
+    #[serde(deny_unknown_fields)]
+    Full {
+        /// `192.0.2.1` or `192.0.2.0/24`.
+        prefix: String,
+        /// Seconds to live.
+        #[schema(minimum = 1)]
+        ttl_s: Option<u64>,
+        /// At most 255 bytes of printable text, one line.
+        #[schema(max_length = 255)]
+        comment: Option<String>,
+    },
 }
 
 impl<P: fmt::Display, C: AsRef<str>> Serialize for PutItem<P, C> {

@@ -4,11 +4,12 @@ use std::ops::Not;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Code, PutItem};
+use super::{Code, PutItem, item::Described};
 
 /// An entry of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     /// `192.0.2.1` or `192.0.2.0/24`.
     pub prefix: String,
@@ -34,7 +35,7 @@ pub struct Entry {
 }
 
 /// A list of anything.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Items<T> {
     /// Version of this layout: 1.
     pub schema: u32,
@@ -59,10 +60,12 @@ impl<T> Items<T> {
 pub type Put = PutOf<Vec<PutItem>>;
 
 /// `POST /blocks`, `POST /allows`: all or nothing unless `keep_going`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(bound = "")]
 pub struct PutOf<I> {
     /// What to add.
+    #[schema(value_type = Vec<Described>)]
     pub items: I,
     /// List to add to; `local` by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,12 +85,14 @@ pub struct PutOf<I> {
 pub type Replace = ReplaceOf<Vec<PutItem>>;
 
 /// `PUT /lists/{name}`: the list has exactly these entries of this action afterwards.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(bound = "")]
 pub struct ReplaceOf<I> {
     /// `block` or `allow`.
     pub action: String,
     /// All of its entries.
+    #[schema(value_type = Vec<Described>)]
     pub items: I,
     /// As in [`Put`].
     #[serde(default, skip_serializing_if = "Not::not")]
@@ -101,14 +106,17 @@ pub struct ReplaceOf<I> {
 pub type Batch = BatchOf<Vec<PutItem>>;
 
 /// `POST /batch`: several changes, all or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(bound = "")]
 pub struct BatchOf<I> {
     /// To be added to the blocks of `local`.
     #[serde(default)]
+    #[schema(value_type = Vec<Described>)]
     pub block: I,
     /// To be added to the allows of `local`.
     #[serde(default)]
+    #[schema(value_type = Vec<Described>)]
     pub allow: I,
     /// Blocked prefixes to be removed from every list.
     #[serde(default)]
@@ -122,7 +130,7 @@ pub struct BatchOf<I> {
 }
 
 /// What a change did, or with `dry_run` would do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Changed {
     /// Entries that are new.
     pub added: usize,
@@ -139,7 +147,7 @@ pub struct Changed {
 }
 
 /// A prefix that was refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
     /// As asked for.
     pub prefix: String,
@@ -152,7 +160,7 @@ pub struct Refused {
 }
 
 /// A list and its fill.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct List {
     /// Its name.
     pub name: String,
@@ -163,7 +171,7 @@ pub struct List {
 }
 
 /// A guarded prefix.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Guarded {
     /// The network.
     pub prefix: String,
@@ -172,7 +180,7 @@ pub struct Guarded {
 }
 
 /// `POST /guard`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GuardPut {
     /// To be guarded from now on.

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::PutItem;
+use super::{PutItem, item::Described};
 use crate::policy::rule::text::RuleText;
 
 /// A rule as it is asked for: `POST /rules`, `[[rule]]` of the configuration and of policy files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RulePut {
     /// `tcp/22`, `tcp/80,443,8000-8100`, `udp`, `icmp`, `gre`.
@@ -69,7 +70,7 @@ impl From<&RulePut> for RuleText {
 }
 
 /// A rule that is in force: `GET /rules`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
     /// Its number, never given twice.
     pub id: u32,
@@ -116,7 +117,7 @@ pub struct Rule {
 }
 
 /// `POST /rules`, answer: what is in force, and what the operator should know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleAdded {
     /// The rule.
     pub rule: Rule,
@@ -127,7 +128,7 @@ pub struct RuleAdded {
 }
 
 /// `GET /default`, `PUT /default`: what every new connection meets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// `accept` or `drop`: what becomes of a new connection that no rule names.
@@ -145,7 +146,7 @@ pub struct Base {
 }
 
 /// A policy as a file has it. What is not there stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyText {
     /// `accept` or `drop`.
@@ -156,9 +157,11 @@ pub struct PolicyText {
     pub drop_invalid: Option<bool>,
     /// All blocks of list `local`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Described>>)]
     pub blocks: Option<Vec<PutItem>>,
     /// All allows of list `local`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Described>>)]
     pub allows: Option<Vec<PutItem>>,
     /// All prefixes of `guard add`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,7 +172,7 @@ pub struct PolicyText {
 }
 
 /// `POST /apply`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Apply {
     /// What to apply.
@@ -183,7 +186,7 @@ pub struct Apply {
 }
 
 /// What `apply`, `confirm` and `rollback` came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Applied {
     /// What each layer changed, or would change: `xdp`, and the mirror by its name.
     pub layers: Vec<LayerChange>,
@@ -194,7 +197,7 @@ pub struct Applied {
 }
 
 /// What a layer changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LayerChange {
     /// `xdp`, `iptables-nft`, ...
     pub layer: String,
@@ -221,7 +224,7 @@ impl LayerChange {
 }
 
 /// A policy that waits to be confirmed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pending {
     /// When it is rolled back; `null` for one that was applied without a time limit.
     pub until: Option<Timestamp>,
@@ -230,7 +233,7 @@ pub struct Pending {
 }
 
 /// `GET /diff`: what differs between policy and layers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Diff {
     /// Whether every layer is as it should be.
     pub equal: bool,
@@ -240,7 +243,7 @@ pub struct Diff {
 }
 
 /// State of the mirror, in `GET /status`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MirrorStatus {
     /// `iptables-nft`, `iptables-legacy`, `nftables` or `none`.
     pub backend: String,

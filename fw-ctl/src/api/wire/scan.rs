@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// `GET /scan`, and the answer to every change of the detector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanStatus {
     /// Version of this layout: 1.
     pub schema: u32,
@@ -55,7 +56,7 @@ pub struct ScanStatus {
 }
 
 /// Served ports, as `22` or `8000-8010`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanServed {
     /// Of TCP.
     pub tcp: Vec<String>,
@@ -64,7 +65,7 @@ pub struct ScanServed {
 }
 
 /// Automatic blocks and their bounds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanBlocks {
     /// In force, or observed to be.
     pub in_force: u64,
@@ -81,7 +82,7 @@ pub struct ScanBlocks {
 }
 
 /// What happened since the maps were made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanTotals {
     /// Thresholds crossed.
     pub crossings: u64,
@@ -94,7 +95,7 @@ pub struct ScanTotals {
 }
 
 /// A source that has points.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanSource {
     /// `192.0.2.7` or `2001:db8::/64`.
     pub source: String,
@@ -111,7 +112,7 @@ pub struct ScanSource {
 }
 
 /// `PATCH /scan`: what is there is set, until `DELETE /scan`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScanChange {
     /// As in [`ScanStatus`].
@@ -132,7 +133,8 @@ pub struct ScanChange {
 }
 
 /// The query of `DELETE /scan`, which goes back to the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ScanReset {
     /// Answer what would be, and leave everything as it is.
@@ -141,17 +143,19 @@ pub struct ScanReset {
 }
 
 /// A source crossed a threshold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanEvent {
     /// Version of this layout: 1.
     pub schema: u32,
     /// When.
     pub time: Timestamp,
     /// Who sent the packet that crossed it.
+    #[schema(value_type = String)]
     pub source: IpAddr,
     /// What is counted, and blocked, as one source.
     pub prefix: String,
     /// Destination address of that packet.
+    #[schema(value_type = String)]
     pub destination: IpAddr,
     /// Name of the interface, or its index as text once it is gone.
     pub interface: String,
@@ -186,7 +190,7 @@ pub struct ScanEvent {
 }
 
 /// Blocked sources of one network became one block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RollUp {
     /// Version of this layout: 1.
     pub schema: u32,
@@ -203,7 +207,7 @@ pub struct RollUp {
 }
 
 /// The block of a network is taken back.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Unroll {
     /// Version of this layout: 1.
     pub schema: u32,

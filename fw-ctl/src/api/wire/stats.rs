@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Total;
 
 /// `GET /stats`. Asking for it lets the kernel sample drops for a few seconds, so whoever asks again
 /// and again learns who is dropped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stats {
     /// Version of this layout: 1.
     pub schema: u32,
@@ -24,7 +25,8 @@ pub struct Stats {
 }
 
 /// The query of `GET /stats`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct StatsQuery {
     /// Leave out the seconds up to this one.
@@ -32,7 +34,7 @@ pub struct StatsQuery {
 }
 
 /// What went through the program within one second.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Second {
     /// Its end.
     pub time: Timestamp,
@@ -45,7 +47,7 @@ pub struct Second {
 }
 
 /// Who was dropped, by samples.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Sampled {
     /// Over how many seconds.
     pub window_s: u64,
@@ -58,9 +60,10 @@ pub struct Sampled {
 }
 
 /// A source among samples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SampledSource {
     /// Its address.
+    #[schema(value_type = String)]
     pub source: IpAddr,
     /// Name of the reason of the last of them.
     pub reason: String,
@@ -71,7 +74,7 @@ pub struct SampledSource {
 }
 
 /// A destination port among samples.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SampledPort {
     /// `tcp`, `udp`, or another protocol's name or number.
     pub protocol: String,

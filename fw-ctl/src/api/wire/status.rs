@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{List, Memory, MirrorStatus, Pending, Table};
 
 /// `GET /status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Of the daemon.
     pub version: String,
@@ -47,7 +48,7 @@ pub struct Status {
 }
 
 /// The program in the kernel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Program {
     /// Its name there.
     pub name: String,
@@ -60,7 +61,7 @@ pub struct Program {
 }
 
 /// An interface.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Interface {
     /// Its name.
     pub name: String,
@@ -75,7 +76,7 @@ pub struct Interface {
 }
 
 /// Packets with the same outcome.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Total {
     /// `pass`, `drop` or `observe`.
     pub action: String,
@@ -90,7 +91,7 @@ pub struct Total {
 }
 
 /// How the sampling of drops went since the maps were made.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Samples {
     /// Held back by the rate limit.
     pub limited: u64,
@@ -99,7 +100,7 @@ pub struct Samples {
 }
 
 /// `GET /version`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Version {
     /// Of the daemon.
     pub version: String,

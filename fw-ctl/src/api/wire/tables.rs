@@ -1,9 +1,10 @@
 //! The kernel's tables.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What can be full.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Table {
     /// Whose room it is, or the name of a map.
     pub name: String,
@@ -21,7 +22,7 @@ impl Table {
 }
 
 /// What a map takes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Memory {
     /// Its name.
     pub map: String,

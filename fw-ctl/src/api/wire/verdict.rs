@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Entry, Guarded, ScanSource};
 
 /// `GET /check`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// The source asked for.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// `pass` or `drop`: what the loaded program did with a packet from it.
     pub verdict: String,
@@ -22,7 +24,8 @@ pub struct Check {
 }
 
 /// What `GET /why` is asked: a packet from `address`, by default a TCP SYN.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct WhyQuery {
     /// Source address.
@@ -38,7 +41,7 @@ pub struct WhyQuery {
 }
 
 /// `GET /why`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Why {
     /// The verdict.
     #[serde(flatten)]
@@ -56,11 +59,13 @@ pub struct Why {
 }
 
 /// The packet of a [`Why`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProbePacket {
     /// Source address.
+    #[schema(value_type = String)]
     pub source: IpAddr,
     /// Destination address: one of this host's own, where it has one of that family.
+    #[schema(value_type = String)]
     pub destination: IpAddr,
     /// `tcp`, `udp` or `icmp`.
     pub protocol: String,
@@ -75,7 +80,7 @@ pub struct ProbePacket {
 }
 
 /// One layer's answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Layer {
     /// `xdp`; the mirror's later.
     pub name: String,

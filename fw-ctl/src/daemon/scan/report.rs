@@ -191,6 +191,7 @@ impl Owner {
         change.commit()?;
         self.scan.overrides = overrides;
         self.adopt_settings(settings)?;
+        self.revised();
         let names = self.scan.overrides.names().join(", ");
         let now = clock::now();
         self.tell(

@@ -1,0 +1,282 @@
+//! Who may do what: over the Unix socket whoever the socket admits, over TCP whoever has a token.
+//!
+//! - [`names`]: `Host` and `Origin`
+
+pub mod names;
+
+use std::{net::IpAddr, num::NonZero, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, Method, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+    state::keyed::HashMapStateStore,
+};
+use tokio::{sync::Semaphore, time::timeout};
+
+use self::names::Names;
+use super::{
+    server::Peer,
+    wire::{Code, ProblemBody},
+};
+use crate::{
+    daemon::{
+        owner::Owner,
+        revision::IfMatch,
+        tokens::{Scope, Tokens},
+    },
+    host::clock,
+};
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// As recorded with a change: `uid 0`, `token NAME`.
+    pub name: String,
+    /// What it may do.
+    pub scope: Scope,
+}
+
+/// Wrong tokens that an address may send at once, and how long until it may send one more.
+const GUESSES: (NonZero<u32>, Duration) = (NonZero::new(10).unwrap(), Duration::from_secs(6));
+
+/// Requests a token may send at once, and how long until it may send one more.
+const REQUESTS: (NonZero<u32>, Duration) = (NonZero::new(200).unwrap(), Duration::from_millis(10));
+
+/// Addresses and tokens whose rates are kept, before those that are at rest are forgotten.
+const RATES_KEPT: usize = 4096;
+
+/// Requests from TCP that are worked on at once: the others wait, so that the daemon's loop always has
+/// room for the Unix socket.
+const AT_WORK: usize = 8;
+
+/// How long a request from TCP may take to come and be answered.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Rates = RateLimiter<String, HashMapStateStore<String>, DefaultClock>;
+
+/// What stands before the endpoints.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    members: Members,
+    tokens: Tokens,
+    names: Names,
+    guesses: Rates,
+    requests: Rates,
+    at_work: Semaphore,
+}
+
+/// Who may use the Unix socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Members {
+    /// The daemon's user.
+    pub uid: u32,
+    /// Whether the socket is a group's.
+    pub has_group: bool,
+}
+
+impl Members {
+    /// The socket's mode keeps strangers out already; this holds when somebody loosens it. A
+    /// member of the group through a supplementary group connects with another `gid`, so with a
+    /// group the mode alone decides.
+    fn admits(self, uid: u32) -> bool {
+        uid == 0 || uid == self.uid || self.has_group
+    }
+}
+
+impl Gate {
+    /// For these members of the Unix socket, and these names of the host.
+    pub fn new(members: Members, tokens: Tokens, names: Names) -> Self {
+        let rates = |(burst, pause)| -> Rates {
+            let quota = Quota::with_period(pause).expect("longer than nothing");
+            RateLimiter::hashmap(quota.allow_burst(burst))
+        };
+        Self(Arc::new(Inner {
+            members,
+            tokens,
+            names,
+            guesses: rates(GUESSES),
+            requests: rates(REQUESTS),
+            at_work: Semaphore::new(AT_WORK),
+        }))
+    }
+
+    fn caller(&self, peer: Peer, headers: &HeaderMap) -> Result<Caller, ProblemBody> {
+        match peer {
+            Peer::Unix(Some(uid)) if self.0.members.admits(uid) => Ok(Caller {
+                name: format!("uid {uid}"),
+                scope: Scope::Local,
+            }),
+            Peer::Unix(uid) => {
+                let who = uid.map_or("an unknown user".to_owned(), |uid| format!("uid {uid}"));
+                let message = format!("{who} may not use this socket");
+                Err(ProblemBody::new(Code::Permission, message))
+            }
+            Peer::Tcp(address) => self.bearer(address, headers),
+        }
+    }
+
+    /// Whoever has a token that is one. Too many that are none slow their sender down, but not a good
+    /// one from behind the same address.
+    fn bearer(&self, address: IpAddr, headers: &HeaderMap) -> Result<Caller, ProblemBody> {
+        let presented = headers.get(header::AUTHORIZATION);
+        let secret = presented.and_then(|text| {
+            let (kind, secret) = text.to_str().ok()?.split_once(' ')?;
+            kind.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+        });
+        let now = clock::now().wall;
+        match secret.and_then(|secret| self.0.tokens.find(secret, now)) {
+            Some((name, scope)) => {
+                let name = format!("token {name}");
+                ask(&self.0.requests, &name)?;
+                Ok(Caller { name, scope })
+            }
+            None => {
+                ask(&self.0.guesses, &network(address))?;
+                let message = match secret {
+                    Some(_) => "the token is none of ours",
+                    None => "a token is needed: `Authorization: Bearer TOKEN`",
+                };
+                let hint = "`fw-ctl token add NAME --scope read` makes one";
+                Err(ProblemBody::new(Code::Unauthorized, message).with_hint(hint))
+            }
+        }
+    }
+}
+
+/// Who is counted as one: an address, or with IPv6 a /64.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
+    }
+}
+
+fn ask(rates: &Rates, key: &String) -> Result<(), ProblemBody> {
+    if rates.len() > RATES_KEPT {
+        rates.retain_recent();
+        rates.shrink_to_fit();
+    }
+    rates.check_key(key).map_err(|until| {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        let message = format!(
+            "too many requests, the next one in {} s",
+            wait.as_secs() + 1
+        );
+        ProblemBody::new(Code::TooMany, message)
+    })
+}
+
+/// What a request needs: to change something, more than to read.
+fn needed(method: &Method) -> Scope {
+    match *method {
+        Method::GET | Method::HEAD => Scope::Read,
+        _ => Scope::Write,
+    }
+}
+
+/// Lets a request through whose sender may send it, and says who that is.
+pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let caller = match gate.caller(peer.unwrap_or(Peer::Unix(None)), request.headers()) {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Err(problem) = caller.must(needed(request.method())) {
+        return problem.into_response();
+    }
+    request.extensions_mut().insert(caller);
+    if !matches!(peer, Some(Peer::Tcp(_))) {
+        return next.run(request).await;
+    }
+    let answered = timeout(PATIENCE, async {
+        // It is never closed.
+        let _turn = gate.0.at_work.acquire().await;
+        next.run(request).await
+    });
+    answered.await.unwrap_or_else(|_| {
+        let message = "the request took too long, nothing was changed unless it was whole";
+        ProblemBody::new(Code::Timeout, message).into_response()
+    })
+}
+
+/// Lets only those through who are on this host.
+pub async fn local_only(request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<Caller>();
+    match caller.map(|caller| caller.must(Scope::Local)) {
+        Some(Ok(())) => next.run(request).await,
+        Some(Err(problem)) => problem.into_response(),
+        None => ProblemBody::new(Code::Internal, "nobody asked").into_response(),
+    }
+}
+
+/// Refuses what a page of somebody else sends through a browser.
+pub async fn same_site(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let is_tcp = matches!(request.extensions().get(), Some(Peer::Tcp(_)));
+    match is_tcp.then(|| gate.0.names.check(request.headers())) {
+        Some(Err(problem)) => problem.into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+/// Who asks for a change, and of which policy.
+pub struct Asker {
+    name: String,
+    seen: IfMatch,
+}
+
+impl Asker {
+    /// A job in their name, on the policy that they have seen.
+    pub fn job<T>(
+        self,
+        job: impl FnOnce(&mut Owner, &str) -> Result<T, ProblemBody>,
+    ) -> impl FnOnce(&mut Owner) -> Result<T, ProblemBody> {
+        move |owner| {
+            owner.expect(&self.seen)?;
+            job(owner, &self.name)
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Asker {
+    type Rejection = ProblemBody;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ProblemBody> {
+        let caller = parts.extensions.get::<Caller>();
+        let caller = caller.ok_or_else(|| ProblemBody::new(Code::Internal, "nobody asked"))?;
+        let seen = parts.headers.get(header::IF_MATCH);
+        Ok(Self {
+            name: caller.name.clone(),
+            // What is no text is no tag of ours.
+            seen: seen.map_or(IfMatch::Any, |tags| {
+                IfMatch::parse(tags.to_str().unwrap_or(""))
+            }),
+        })
+    }
+}
+
+impl Caller {
+    fn must(&self, needed: Scope) -> Result<(), ProblemBody> {
+        if self.scope >= needed {
+            return Ok(());
+        }
+        let (message, hint) = match needed {
+            Scope::Local => (
+                format!("{} may not do this over TCP", self.name),
+                "only the Unix socket takes it: run `fw-ctl` on the host",
+            ),
+            _ => (
+                format!("{} may only read", self.name),
+                "`fw-ctl token add NAME --scope write` makes one that may change things",
+            ),
+        };
+        Err(ProblemBody::new(Code::Permission, message).with_hint(hint))
+    }
+}

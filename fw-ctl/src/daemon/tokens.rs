@@ -1,0 +1,294 @@
+//! Tokens: who may use the API over TCP. A token is 256 random bits, so what is kept of it is a plain
+//! hash: nobody finds the token that has it.
+
+use std::{
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{
+    owner::{Owner, wire_time},
+    problem::{Failure, bad_input, kernel},
+};
+use crate::{
+    api::{
+        server::tcp::{self, Tcp},
+        wire::{self, Code, Items, TokenMade, TokenPut},
+    },
+    host::{clock, random::bytes},
+    policy::time::WallSecs,
+};
+
+/// What a request may do. Each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// See everything.
+    Read,
+    /// Change the policy.
+    Write,
+    /// Say who may do so: tokens, webhooks, and the end of the daemon. No token has it.
+    Local,
+}
+
+impl Scope {
+    /// As typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Local => "local",
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "read" => Ok(Self::Read),
+            "write" => Ok(Self::Write),
+            _ => Err(format!("scope {text:?} is none of read, write")),
+        }
+    }
+}
+
+/// A token, without what opens the door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Whose it is, or what for.
+    pub name: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// SHA-256 of it.
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created: WallSecs,
+    /// When it ends.
+    pub expires: Option<WallSecs>,
+}
+
+/// Tokens there may be.
+const MAX_TOKENS: usize = 64;
+
+/// All tokens; every clone knows the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Tokens(Arc<RwLock<Vec<Token>>>);
+
+impl Tokens {
+    /// These.
+    pub fn new(tokens: Vec<Token>) -> Self {
+        Self(Arc::new(RwLock::new(tokens)))
+    }
+
+    /// Whose token this is. Takes the same time whether it is nobody's or whose it is.
+    pub fn find(&self, secret: &str, now: WallSecs) -> Option<(String, Scope)> {
+        let presented: [u8; 32] = Sha256::digest(secret).into();
+        let mut found = None;
+        for token in self.all().iter() {
+            if bool::from(token.hash.ct_eq(&presented)) {
+                found = Some((token.name.clone(), token.scope, token.expires));
+            }
+        }
+        let (name, scope, expires) = found?;
+        expires.is_none_or(|end| now < end).then_some((name, scope))
+    }
+
+    /// Whether there are any that still hold.
+    pub fn is_empty(&self, now: WallSecs) -> bool {
+        let holds = |token: &Token| token.expires.is_none_or(|end| now < end);
+        !self.all().iter().any(holds)
+    }
+
+    fn all(&self) -> RwLockReadGuard<'_, Vec<Token>> {
+        // A list is exchanged whole: whoever panicked left it as it was.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, tokens: Vec<Token>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    }
+}
+
+impl Owner {
+    /// Listens over TCP, if the configuration says where.
+    ///
+    /// # Errors
+    /// The address cannot be taken, certificate or key cannot be used, or an address that others
+    /// reach has no token that would open it.
+    pub(super) async fn listen_over_tcp(&self) -> Result<Option<Tcp>, Failure> {
+        let api = &self.config.api;
+        let is_open = api.listen.is_some_and(|listen| !listen.ip().is_loopback());
+        if is_open && self.tokens.is_empty(clock::now().wall) {
+            let message = "the API is to be reached over TCP, and there is no token";
+            return Err(bad_input(message).with_hint(
+                "start without `listen` under [api], run `fw-ctl token add NAME --scope read`, start again",
+            ));
+        }
+        Ok(tcp::listen(api, &self.tls).await?)
+    }
+
+    /// `GET /tokens`
+    pub fn tokens(&self) -> Items<wire::Token> {
+        let tokens = self.tokens.all();
+        Items::all(tokens.iter().map(shown).collect())
+    }
+
+    /// `POST /tokens`: the only time that the token is told.
+    ///
+    /// # Errors
+    /// A name that is taken or makes no sense, or too many tokens.
+    pub fn token_add(&mut self, put: &TokenPut, by: &str) -> Result<TokenMade, Failure> {
+        let name = name(&put.name)?;
+        let scope: Scope = put.scope.parse().map_err(bad_input)?;
+        let mut tokens = self.tokens.all().clone();
+        if tokens.iter().any(|token| token.name == name) {
+            let message = format!("there is a token {name} already");
+            return Err(Failure::new(Code::Conflict, message)
+                .with_hint(format!("`fw-ctl token del {name}` revokes it")));
+        }
+        if tokens.len() >= MAX_TOKENS {
+            let message = format!("there are {MAX_TOKENS} tokens, and there can be no more");
+            return Err(Failure::new(Code::Full, message)
+                .with_hint("`fw-ctl token list` shows them, `fw-ctl token del` revokes one"));
+        }
+        let now = clock::now();
+        let expires = put.ttl_s.map(|secs| now.after(Duration::from_secs(secs)));
+        let secret = secret()?;
+        let token = Token {
+            name: name.clone(),
+            scope,
+            hash: Sha256::digest(&secret).into(),
+            created: now.wall,
+            expires: expires.map(|end| now.wall_of(end)),
+        };
+        let made = TokenMade {
+            shown: shown(&token),
+            token: secret,
+        };
+        tokens.push(token);
+        self.keep_tokens(
+            tokens,
+            by,
+            &format!("token {name} added, it may {}", scope.name()),
+        )?;
+        Ok(made)
+    }
+
+    /// `DELETE /tokens/{name}`: from now on it opens nothing.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn token_remove(&mut self, name: &str, by: &str) -> Result<(), Failure> {
+        let mut tokens = self.tokens.all().clone();
+        let before = tokens.len();
+        tokens.retain(|token| token.name != name);
+        if tokens.len() == before {
+            let shown: String = name.chars().take(64).collect();
+            let message = format!("there is no token {shown:?}");
+            return Err(Failure::new(Code::NotFound, message)
+                .with_hint("`fw-ctl token list` shows which there are"));
+        }
+        self.keep_tokens(tokens, by, &format!("token {name} revoked"))
+    }
+
+    fn keep_tokens(&mut self, tokens: Vec<Token>, by: &str, detail: &str) -> Result<(), Failure> {
+        let now = clock::now();
+        let change = self.store.begin()?;
+        change.write_tokens(&tokens)?;
+        change.record(now, by, detail)?;
+        change.commit()?;
+        self.tokens.set(tokens);
+        self.tell(now, by, detail);
+        Ok(())
+    }
+}
+
+/// Names are written as those of lists are.
+fn name(text: &str) -> Result<String, Failure> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    match (1..=64).contains(&text.len()) && text.chars().all(good) {
+        true => Ok(text.to_owned()),
+        false => {
+            let shown: String = text.chars().take(64).collect();
+            Err(bad_input(format!(
+                "{shown:?} is no name: 1 to 64 of the letters, digits, `.`, `_` and `-`"
+            )))
+        }
+    }
+}
+
+/// A new token, which says of itself what it is, so that it can be found where it should not be.
+fn secret() -> Result<String, Failure> {
+    let random: [u8; 32] = bytes().map_err(|error| kernel("cannot read random numbers", &error))?;
+    let digits = random.iter().map(|byte| format!("{byte:02x}"));
+    Ok(format!("fwctl_{}", digits.collect::<String>()))
+}
+
+fn shown(token: &Token) -> wire::Token {
+    wire::Token {
+        name: token.name.clone(),
+        scope: token.scope.name().to_owned(),
+        created_at: wire_time(token.created),
+        expires_at: token.expires.map(wire_time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(name: &str, secret: &str, scope: Scope, expires: Option<i64>) -> Token {
+        Token {
+            name: name.into(),
+            scope,
+            hash: Sha256::digest(secret).into(),
+            created: WallSecs(0),
+            expires: expires.map(WallSecs),
+        }
+    }
+
+    #[test]
+    fn a_token_opens_what_it_is_for_until_it_ends() {
+        let tokens = Tokens::new(vec![
+            token("a", "one", Scope::Read, None),
+            token("b", "two", Scope::Write, Some(100)),
+        ]);
+        let find = |secret: &str, now| tokens.find(secret, WallSecs(now));
+        assert_eq!(find("one", 1000), Some(("a".into(), Scope::Read)));
+        assert_eq!(find("two", 99), Some(("b".into(), Scope::Write)));
+        for (secret, now) in [("two", 100), ("", 1), ("on", 1), ("ones", 1), ("ONE", 1)] {
+            assert_eq!(find(secret, now), None, "{secret} at {now}");
+        }
+        assert!(!tokens.is_empty(WallSecs(1000)));
+        let ended = Tokens::new(vec![token("b", "two", Scope::Write, Some(100))]);
+        assert!(ended.is_empty(WallSecs(100)) && !ended.is_empty(WallSecs(99)));
+    }
+
+    #[test]
+    fn a_new_token_is_long_and_like_no_other() {
+        let [one, other] = [secret(), secret()].map(|secret| secret.expect("random numbers"));
+        assert_ne!(one, other);
+        let digits = one.strip_prefix("fwctl_").expect("its mark");
+        assert!(digits.len() == 64 && digits.chars().all(|c| c.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        assert!(name("grafana-1.ro_x").is_ok());
+        for text in ["", "a b", "a/b", "ü", "a\n", &"x".repeat(65)] {
+            assert!(name(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn each_scope_may_do_what_those_before_it_may() {
+        assert!(Scope::Read < Scope::Write && Scope::Write < Scope::Local);
+        assert_eq!("read".parse(), Ok(Scope::Read));
+        assert!("local".parse::<Scope>().is_err(), "no token has it");
+    }
+}
