@@ -166,11 +166,12 @@ fn ask(rates: &Rates, key: &String) -> Result<(), ProblemBody> {
     }
     rates.check_key(key).map_err(|until| {
         let wait = until.wait_time_from(DefaultClock::default().now());
-        let message = format!(
-            "too many requests, the next one in {} s",
-            wait.as_secs() + 1
-        );
-        ProblemBody::new(Code::TooMany, message)
+        let secs = wait.as_secs() + 1;
+        let message = format!("too many requests, the next one in {secs} s");
+        ProblemBody {
+            retry_after_s: Some(secs),
+            ..ProblemBody::new(Code::TooMany, message)
+        }
     })
 }
 

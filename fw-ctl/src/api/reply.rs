@@ -2,11 +2,11 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::wire::{Changed, Problem, ProblemBody};
+use super::wire::{Changed, Code, Problem, ProblemBody};
 
 /// What a handler returns.
 pub type Reply<T> = Result<Json<T>, ProblemBody>;
@@ -15,7 +15,14 @@ impl IntoResponse for ProblemBody {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(Problem { error: self })).into_response()
+        let mut headers = HeaderMap::new();
+        if self.code == Code::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(secs) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, secs.into());
+        }
+        (status, headers, Json(Problem { error: self })).into_response()
     }
 }
 

@@ -50,7 +50,11 @@ impl Owner {
             unprotected.push("no interface is protected".to_owned());
         }
         let alarm = (!unprotected.is_empty()).then(|| unprotected.join("; "));
-        self.alarm(SUBJECT, alarm);
+        if self.alarm(SUBJECT, alarm.clone())
+            && let Some(alarm) = alarm
+        {
+            tracing::warn!("{alarm}");
+        }
     }
 
     /// Interfaces whose packets go through the program.

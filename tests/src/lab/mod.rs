@@ -12,6 +12,7 @@
 //! - [`wire`]: frames as they are, sent and seen
 //! - [`flood`]: frames of many forged sources, as fast as a core can
 //! - [`hostile`]: policies that lock everybody out
+//! - [`http`]: the API, as it goes over the wire
 //! - [`stream`]: many packets, each accounted for
 //! - [`objects`]: what is loaded in the kernel
 //! - [`tables`]: what stands in the pinned tables
@@ -24,6 +25,7 @@ pub mod command;
 pub mod daemon;
 pub mod flood;
 pub mod hostile;
+pub mod http;
 pub mod namespace;
 pub mod netfilter;
 pub mod objects;

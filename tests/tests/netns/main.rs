@@ -4,6 +4,7 @@
 //! nothing is left behind.
 
 mod agreement;
+mod api;
 mod attacks;
 mod blocking;
 mod bypass;

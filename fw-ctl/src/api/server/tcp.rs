@@ -109,6 +109,10 @@ fn acceptor(files: config::Tls<'_>) -> Result<TlsAcceptor, TcpError> {
     };
     let chain = CertificateDer::pem_file_iter(files.cert)
         .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
+        .and_then(|chain| match chain.is_empty() {
+            true => Err(pem::Error::NoItemsFound),
+            false => Ok(chain),
+        })
         .map_err(unreadable("a certificate", files.cert))?;
     let key = PrivateKeyDer::from_pem_file(files.key).map_err(unreadable("a key", files.key))?;
     let refused = |source| TcpError::Certificate {

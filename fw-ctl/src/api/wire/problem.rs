@@ -23,6 +23,9 @@ pub struct ProblemBody {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Seconds after which it may be tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
     /// Each refused item of a change of several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
@@ -35,6 +38,7 @@ impl ProblemBody {
             code,
             message: message.into(),
             hint: None,
+            retry_after_s: None,
             refused: Vec::new(),
         }
     }

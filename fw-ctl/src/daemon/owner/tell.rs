@@ -76,25 +76,25 @@ impl Owner {
         );
     }
 
-    /// Raises an alarm with this message, or clears it.
-    pub(in crate::daemon) fn alarm(&mut self, subject: &'static str, message: Option<String>) {
+    /// Raises an alarm with this message, or clears it; says whether that is news.
+    pub(in crate::daemon) fn alarm(
+        &mut self,
+        subject: &'static str,
+        message: Option<String>,
+    ) -> bool {
         if self.alarms.get(subject) == message.as_ref() {
-            return;
+            return false;
         }
         match &message {
-            Some(message) => {
-                tracing::warn!("{message}");
-                self.alarms.insert(subject, message.clone());
-            }
-            None => {
-                self.alarms.remove(subject);
-            }
-        }
+            Some(message) => self.alarms.insert(subject, message.clone()),
+            None => self.alarms.remove(subject),
+        };
         self.feed.tell(Event::Alarm {
             time: wire_time(clock::now().wall),
             subject: subject.to_owned(),
             message,
         });
+        true
     }
 }
 

@@ -1,0 +1,94 @@
+//! Tokens: made, listed, revoked, ended.
+
+use std::fs;
+
+use fw_tests::lab::{Lab, daemon::eventually, http::API};
+
+use super::{listening, status};
+
+#[test]
+fn token_is_shown_once_and_only_its_hash_is_kept() {
+    let lab = Lab::new();
+    let _daemon = listening(&lab);
+    let made = lab
+        .fw(&["token", "add", "grafana", "--scope", "read"])
+        .must(0);
+    let token = made.stdout.trim();
+    assert!(token.starts_with("fwctl_"), "{}", made.stdout);
+    assert_eq!(made.stdout.lines().count(), 1, "the token alone");
+    let listed = lab.fw(&["token", "list"]).must(0);
+    assert!(listed.stdout.contains("grafana") && !listed.stdout.contains(token));
+    assert!(!lab.logged().contains(token));
+    for file in fs::read_dir(lab.state()).expect("the state directory") {
+        let file = file.expect("an entry").path();
+        let bytes = fs::read(&file).unwrap_or_default();
+        let found = bytes
+            .windows(token.len())
+            .any(|part| part == token.as_bytes());
+        assert!(!found, "{} has the token", file.display());
+    }
+}
+
+#[test]
+fn revoked_token_opens_nothing_and_others_still_do() {
+    let lab = Lab::new();
+    let daemon = listening(&lab);
+    let [one, other] = ["one", "other"].map(|name| lab.token(name, "read"));
+    let asked = |token: &str| lab.ask(&status().token(token)).status;
+    assert_eq!([asked(&one), asked(&other)], [200, 200]);
+    lab.fw(&["token", "del", "one"]).must(0);
+    assert_eq!([asked(&one), asked(&other)], [401, 200]);
+    lab.fw(&["token", "del", "one"])
+        .must(2)
+        .saying("there is no token");
+
+    daemon.kill_9();
+    let _daemon = lab.daemon().start();
+    assert_eq!([asked(&one), asked(&other)], [401, 200], "after a crash");
+}
+
+#[test]
+fn token_ends_on_time() {
+    let lab = Lab::new();
+    let _daemon = listening(&lab);
+    let made = lab.json(&["token", "add", "short", "--scope", "read", "--ttl", "2s"]);
+    let token = made["token"].as_str().expect("a token");
+    assert_eq!(lab.ask(&status().token(token)).status, 200);
+    eventually("the token ends", || {
+        lab.ask(&status().token(token)).status == 401
+    });
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_a_trial_makes_nothing() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let add = |arguments: &[&str]| lab.fw(&[&["token", "add"], arguments].concat());
+    add(&["x", "--scope", "local"])
+        .must(2)
+        .saying("none of read, write");
+    add(&["a/b", "--scope", "read"])
+        .must(2)
+        .saying("is no name");
+    add(&["x", "--scope", "read", "--dry-run"]).must(0);
+    add(&["x", "--scope", "read"]).must(0);
+    add(&["x", "--scope", "write"])
+        .must(10)
+        .saying("there is a token x already");
+    lab.fw(&["token", "del", "x", "--dry-run"]).must(0);
+    assert_eq!(lab.json(&["token", "list"])["total"], 1);
+}
+
+#[test]
+fn without_being_asked_for_nothing_listens() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let listening = lab
+        .server
+        .command("ss")
+        .args(["-Hltn"])
+        .output()
+        .expect("ss starts");
+    let listening = String::from_utf8_lossy(&listening.stdout);
+    assert!(!listening.contains(API), "{listening}");
+}
