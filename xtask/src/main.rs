@@ -10,6 +10,7 @@ mod borders;
 mod build_ebpf;
 mod linker;
 mod programs;
+mod python;
 mod setup;
 mod sh;
 mod test;

@@ -6,29 +6,31 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     apt::Apt,
-    sh,
+    python, sh,
     toolchain::{self, Toolchain},
 };
 
 /// What the tests and the demonstration call, and the package that brings it.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("bpftool", "bpftool"),
     ("cc", "gcc"),
+    ("curl", "curl"),
     ("ip", "iproute2"),
     ("ipset", "ipset"),
     ("iptables", "iptables"),
     ("masscan", "masscan"),
     ("nft", "nftables"),
     ("nmap", "nmap"),
+    ("openssl", "openssl"),
     ("ping", "iputils-ping"),
+    ("python3", "python3"),
     ("ufw", "ufw"),
     ("zmap", "zmap"),
 ];
 
 /// What the report about detection calls besides, and the package that brings it. psad wants to
 /// send mail: to msmtp, which is no server, unless there is one already.
-const DETECTION: [(&str, &str); 8] = [
-    ("curl", "curl"),
+const DETECTION: [(&str, &str); 7] = [
     ("hping3", "hping3"),
     ("portsentry", "portsentry"),
     ("psad", "psad"),
@@ -95,6 +97,7 @@ fn missing(programs: &[(&str, &str)]) -> Vec<String> {
 
 fn machine(apt: &mut Apt) -> Result<()> {
     apt.install(&missing(&PROGRAMS))?;
+    python::ensure(apt)?;
 
     let mounts = fs::read_to_string("/proc/mounts").context("cannot read /proc/mounts")?;
     if !has_bpffs(&mounts) {

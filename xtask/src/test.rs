@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::{
     borders, build_ebpf,
     programs::{Build, with_fw_ctl},
-    setup, sh,
+    python, setup, sh,
 };
 
 /// The same packages for every ring: each selection has its own features, and would build its
@@ -81,6 +81,7 @@ impl Ring {
                 sh::run(&mut sh::cargo(&format!("build {PACKAGES} --bins")))?;
                 // Two at a time: each lab has its own namespaces, but they share the processors.
                 let mut netns = test("--test netns -- --test-threads=2");
+                netns.env("FW_SCHEMATHESIS", python::schemathesis());
                 sh::run(with_fw_ctl(&mut netns, Build::Debug))
             }
         }

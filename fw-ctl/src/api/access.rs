@@ -43,7 +43,7 @@ pub struct Caller {
 }
 
 /// Wrong tokens that an address may send at once, and how long until it may send one more.
-const GUESSES: (NonZero<u32>, Duration) = (NonZero::new(10).unwrap(), Duration::from_secs(6));
+const GUESSES: (NonZero<u32>, Duration) = (NonZero::new(60).unwrap(), Duration::from_secs(1));
 
 /// Requests a token may send at once, and how long until it may send one more.
 const REQUESTS: (NonZero<u32>, Duration) = (NonZero::new(200).unwrap(), Duration::from_millis(10));
@@ -139,9 +139,11 @@ impl Gate {
                 Ok(Caller { name, scope })
             }
             None => {
-                ask(&self.0.guesses, &network(address))?;
                 let message = match secret {
-                    Some(_) => "the token is none of ours",
+                    Some(_) => {
+                        ask(&self.0.guesses, &network(address))?;
+                        "the token is none of ours"
+                    }
                     None => "a token is needed: `Authorization: Bearer TOKEN`",
                 };
                 let hint = "`fw-ctl token add NAME --scope read` makes one";

@@ -75,6 +75,11 @@ impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Body<T> {
         let mut start = Vec::new();
         while let Some(piece) = body.next().await? {
             start.extend_from_slice(&piece);
+            // Where an object is meant, an array would be taken for its fields in their order.
+            let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
+            if first.is_some_and(|byte| *byte != b'{') {
+                return Err(bad("the body must be a JSON object"));
+            }
             if start.len() > LARGE {
                 return body.read_apart(start.into()).await.map(Self);
             }
@@ -190,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn small_and_large_bodies_are_read_however_they_are_cut() {
-        let large = json!(vec!["é192.0.2.1"; 20_000]);
+        let large = json!({ "items": vec!["é192.0.2.1"; 20_000] });
         for value in [json!({"a": 1}), large] {
             let text = value.to_string();
             for size in [7, 1000, 65_537, text.len()] {
@@ -208,11 +213,17 @@ mod tests {
                 String::new(),
                 "EOF while parsing a value at line 1 column 0",
             ),
-            ("[1".into(), "EOF while parsing a list"),
-            ("[1] x".into(), "trailing characters at line 1 column 5"),
-            (format!("[{filler}"), "EOF while parsing a value"),
-            (format!("[{filler}1]]"), "trailing characters"),
-            (format!("[x{filler}1]"), "expected value at line 1 column 2"),
+            ("{\"a\":[1".into(), "EOF while parsing a list"),
+            ("{} x".into(), "trailing characters at line 1 column 4"),
+            (format!("{{\"a\":[{filler}"), "EOF while parsing a value"),
+            (format!("{{\"a\":[{filler}1]}}}}"), "trailing characters"),
+            (
+                format!("{{\"a\":[x{filler}1]}}"),
+                "expected value at line 1 column 7",
+            ),
+            ("[null,null]".into(), "the body must be a JSON object"),
+            (" \n7".into(), "the body must be a JSON object"),
+            (format!("[{filler}1]"), "the body must be a JSON object"),
         ] {
             let problem = read("application/json", &text, 1000)
                 .await

@@ -19,12 +19,13 @@ mod verdict;
 
 use axum::{
     Router,
-    extract::{Query, Request, State, rejection::QueryRejection},
-    http::{HeaderValue, header},
+    extract::{FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
+    http::{HeaderValue, header, request::Parts},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
     routing::get,
 };
+use serde::de::DeserializeOwned;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -117,6 +118,19 @@ fn asked<T>(query: Asked<T>) -> Result<T, ProblemBody> {
     query
         .map(|Query(query)| query)
         .map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))
+}
+
+/// What stands in a path where a name does; anything else is refused in our own words.
+struct Named<T>(T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = ProblemBody;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemBody> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value))
+            .map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))
+    }
 }
 
 async fn nothing_here() -> ProblemBody {

@@ -2,11 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -20,7 +16,7 @@ use super::{
             ReplaceOf,
         },
     },
-    Asked, asked,
+    Asked, Named, asked,
 };
 use crate::{
     daemon::{edit::Requested, handle::Handle, report::Filter},
@@ -134,7 +130,7 @@ pub(super) async fn allow(
 pub(super) async fn unblock(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(prefix): Path<String>,
+    Named(prefix): Named<String>,
 ) -> Reply<Changed> {
     let job = asker.job(move |owner, by| owner.remove(Action::Block, &prefix, by));
     handle.change(job).await.map(Json)
@@ -149,7 +145,7 @@ pub(super) async fn unblock(
 pub(super) async fn unallow(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(prefix): Path<String>,
+    Named(prefix): Named<String>,
 ) -> Reply<Changed> {
     let job = asker.job(move |owner, by| owner.remove(Action::Allow, &prefix, by));
     handle.change(job).await.map(Json)
@@ -187,7 +183,7 @@ pub(super) async fn lists(State(handle): State<Handle>) -> Reply<Items<wire::Lis
 ))]
 pub(super) async fn list(
     State(handle): State<Handle>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     query: Asked<Show>,
 ) -> Reply<Items<wire::Entry>> {
     show(handle, &Action::ALL, Some(name), query).await
@@ -202,7 +198,7 @@ pub(super) async fn list(
 pub(super) async fn replace(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     Body(replace): Body<ReplaceOf<Requested>>,
 ) -> Reply<Changed> {
     handle.refresh_guard().await?;
@@ -219,7 +215,7 @@ pub(super) async fn replace(
 pub(super) async fn flush(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Reply<Changed> {
     let job = asker.job(move |owner, by| owner.flush(&name, by));
     handle.change(job).await.map(Json)

@@ -1,16 +1,15 @@
 //! Who can never be dropped.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{Json, extract::State, response::Response};
 
-use super::super::{
-    access::Asker,
-    body::Body,
-    reply::{self, Reply},
-    wire::{Changed, GuardPut, Guarded, Items, Problem},
+use super::{
+    super::{
+        access::Asker,
+        body::Body,
+        reply::{self, Reply},
+        wire::{Changed, GuardPut, Guarded, Items, Problem},
+    },
+    Named,
 };
 use crate::daemon::handle::Handle;
 
@@ -48,7 +47,7 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(prefix): Path<String>,
+    Named(prefix): Named<String>,
 ) -> Reply<Changed> {
     let job = asker.job(move |owner, by| owner.guard_remove(&prefix, by));
     handle.change(job).await.map(Json)

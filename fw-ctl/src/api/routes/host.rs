@@ -1,19 +1,18 @@
 //! What only somebody on this host may do, and what a packet costs on it.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::super::{
-    access::Asker,
-    body::Body,
-    reply::Reply,
-    wire::{Bench, Changed, Code, Items, Problem, ProblemBody, Token, TokenMade, TokenPut},
+use super::{
+    super::{
+        access::Asker,
+        body::Body,
+        reply::Reply,
+        wire::{Bench, Changed, Code, Items, Problem, ProblemBody, Token, TokenMade, TokenPut},
+    },
+    Named,
 };
 use crate::daemon::{bench, handle::Handle};
 
@@ -70,7 +69,7 @@ pub(super) async fn add_token(
 pub(super) async fn remove_token(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Result<StatusCode, ProblemBody> {
     let job = asker.job(move |owner, by| owner.token_remove(&name, by));
     handle.call(job).await?;

@@ -1,10 +1,6 @@
 //! Rules, and what every new connection meets.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -15,7 +11,7 @@ use super::{
         reply::Reply,
         wire::{Base, Changed, Items, Problem, ProblemBody, Rule, RuleAdded, RulePut},
     },
-    Asked, asked,
+    Asked, Named, asked,
 };
 use crate::daemon::handle::Handle;
 
@@ -81,7 +77,7 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(handle): State<Handle>,
     asker: Asker,
-    Path(id): Path<u32>,
+    Named(id): Named<u32>,
     query: Asked<Removing>,
 ) -> Reply<Changed> {
     let Removing { kind, dry_run } = asked(query)?;

@@ -86,9 +86,10 @@ fn who_guesses_is_slowed_down_and_who_knows_is_not() {
     let _daemon = listening(&lab);
     let token = lab.token("r", "read");
     let guess = || lab.ask(&status().token("fwctl_0000")).status;
-    let answers: Vec<u16> = (0..15).map(|_| guess()).collect();
+    let answers: Vec<u16> = (0..80).map(|_| guess()).collect();
     assert_eq!(answers[0], 401);
-    assert_eq!(answers[14], 429, "{answers:?}");
+    assert_eq!(answers[79], 429, "{answers:?}");
+    assert_eq!(lab.ask(&status()).status, 401, "no token is no guess");
     assert_eq!(lab.ask(&status().token(&token)).status, 200);
 }
 

@@ -1,6 +1,11 @@
 //! What the API says of itself is what it does.
 
-use fw_tests::lab::{Lab, http::Ask};
+use std::{env, fs, path::Path};
+
+use fw_tests::lab::{
+    Lab,
+    http::{API, Ask},
+};
 
 use super::listening;
 
@@ -36,4 +41,40 @@ fn document_names_every_endpoint_and_each_of_them_is_there() {
             .header("Allow")
             .is_some_and(|methods| methods.contains("GET"))
     );
+}
+
+/// Requests that fit the document and requests that do not, made up by schemathesis from PyPI. What
+/// streams, ends the daemon, or takes a second of a processor is left out.
+#[test]
+fn schemathesis_finds_nothing() {
+    let tool = env::var_os("FW_SCHEMATHESIS");
+    let tool = tool.expect("`cargo xtask test netns` installs schemathesis and says where it is");
+    let examples = match env::var_os("FW_TEST_LONG") {
+        Some(_) => "200",
+        None => "10",
+    };
+    let lab = Lab::new();
+    let _daemon = listening(&lab);
+    let token = lab.token("w", "write");
+    let document = lab.directory().join("openapi.json");
+    let said = lab.ask_locally(&Ask::new("GET /openapi.json"));
+    fs::write(&document, said.body).expect("it can be written");
+    let mut asking = lab.server.command(tool);
+    asking
+        .arg("--config-file")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis.toml"))
+        .arg("run")
+        .arg(&document)
+        .args(["--url", &format!("http://{API}"), "--no-color"])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        // A token has its rate.
+        .args(["--rate-limit", "90/s", "--max-examples", examples])
+        .current_dir(lab.directory());
+    for path in ["events", "detach", "bench"] {
+        asking.args(["--exclude-path", &format!("/api/v1/{path}")]);
+    }
+    let asked = asking.output().expect("schemathesis starts");
+    let found = String::from_utf8_lossy(&asked.stdout);
+    assert!(asked.status.success(), "{found}\n{}", lab.logged());
+    assert_eq!(lab.json(&["status"])["state"], "ok");
 }
