@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints figures")]
 
 mod adaptive;
+mod api;
 mod charts;
 mod control;
 mod idle;
@@ -51,6 +52,8 @@ enum Section {
     Packets,
     /// Loading a list into netfilter too.
     Mirror,
+    /// The API: what a good client waits for beside bad ones, and many who listen.
+    Api,
     /// A limit that adapts, under a load of three minutes.
     Adaptive,
 }
@@ -93,6 +96,7 @@ impl Section {
             Self::Control => Ok(control::measure(quick)?.json()),
             Self::Packets => packets::measure(quick, file),
             Self::Mirror => mirror::measure(&Lab::named("bench"), if quick { 3 } else { 7 }),
+            Self::Api => api::measure(quick),
             Self::Adaptive => adaptive::measure(quick, file),
         }
     }

@@ -52,6 +52,16 @@ impl Samples {
         self.0[self.0.len() / 2]
     }
 
+    /// So many of a hundred were not slower.
+    pub fn percentile(&self, of_100: usize) -> Duration {
+        self.0[(self.0.len() * of_100).div_ceil(100).saturating_sub(1)]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The fastest and the slowest.
     pub fn range(&self) -> [Duration; 2] {
         [self.0[0], self.0[self.0.len() - 1]]
