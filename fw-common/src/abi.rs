@@ -14,8 +14,8 @@ use crate::{
 
 pub use maps::*;
 
-/// Version of everything in this module; it names the pin directory (`v5`).
-pub const VERSION: u32 = 5;
+/// Version of everything in this module; it names the pin directory (`v6`).
+pub const VERSION: u32 = 6;
 
 /// A [`Entry::deadline`] that never passes.
 pub const NEVER: u32 = u32::MAX;
@@ -259,7 +259,7 @@ pub struct LimitCount {
     pub unmetered: u64,
 }
 
-/// Element of the per-CPU array `COUNTERS`, at [`Outcome::index`].
+/// Element of the per-CPU array `COUNTERS`, at [`Outcome::index_in`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counter {

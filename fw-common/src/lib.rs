@@ -2,6 +2,7 @@
 //!
 //! - [`abi`]: version, map names, capacities, key and value layouts
 //! - [`flat`]: tables that answer in constant time
+//! - [`iface`]: which interfaces are counted apart
 //! - [`prefix`]: an IPv4 or IPv6 network
 //! - [`limit`]: how many new connections are too many
 //! - [`parse`]: a frame's headers, read through the [`parse::Frame`] trait
@@ -19,6 +20,7 @@
 
 pub mod abi;
 pub mod flat;
+pub mod iface;
 pub mod limit;
 pub mod parse;
 #[cfg(feature = "user")]

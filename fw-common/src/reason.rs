@@ -1,5 +1,7 @@
 //! Every outcome a packet can have, under the name that status, metrics and logs print.
 
+use crate::iface;
+
 /// Why a packet got its verdict. The numbers are part of the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -123,7 +125,7 @@ impl Outcome {
     /// How many there are.
     pub const COUNT: usize = Reason::ALL.len() * Family::ALL.len() * 2;
 
-    /// Position in `COUNTERS`.
+    /// Position among all outcomes.
     #[inline(always)]
     pub const fn index(self) -> u32 {
         let family = match self.family {
@@ -132,6 +134,12 @@ impl Outcome {
             Family::V6 => 2,
         };
         (self.reason as u32 * Family::ALL.len() as u32 + family) * 2 + self.observed as u32
+    }
+
+    /// Position in `COUNTERS`, for a slot of [`iface`].
+    #[inline(always)]
+    pub const fn index_in(self, slot: u32) -> u32 {
+        self.index() * iface::SLOTS + slot
     }
 
     /// All of them, in the order of their counters.
@@ -167,6 +175,9 @@ mod tests {
             assert_eq!(outcome.index() as usize, position, "{outcome:?}");
         }
         assert_eq!(Outcome::all().count(), Outcome::COUNT);
+        let places = Outcome::all()
+            .flat_map(|outcome| (0..iface::SLOTS).map(move |slot| outcome.index_in(slot)));
+        assert!(places.eq(0..iface::SLOTS * Outcome::COUNT as u32));
     }
 
     #[test]

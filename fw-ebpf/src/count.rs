@@ -2,15 +2,19 @@
 
 use core::ptr::NonNull;
 
-use fw_common::{abi::Entry, reason::Outcome};
+use aya_ebpf::programs::XdpContext;
+use fw_common::{abi::Entry, iface, reason::Outcome};
 
-use crate::maps::COUNTERS;
+use crate::maps::{COUNTERS, IFACES};
 
-/// Counts a packet under its outcome. Per-CPU, and a program is not preempted by itself, so a
-/// plain addition is enough.
+/// Counts a packet under its interface and outcome. Per-CPU, and a program is not preempted by
+/// itself, so a plain addition is enough.
 #[inline(always)]
-pub fn outcome(outcome: Outcome, length: u64) {
-    if let Some(counter) = COUNTERS.get_ptr_mut(outcome.index()) {
+pub fn outcome(context: &XdpContext, outcome: Outcome, length: u64) {
+    let index = context.ingress_ifindex() as u32;
+    let word = IFACES.get(iface::place(index)).copied();
+    let slot = iface::slot(word.unwrap_or_default(), index);
+    if let Some(counter) = COUNTERS.get_ptr_mut(outcome.index_in(slot)) {
         // SAFETY: non-null, and this CPU's own element.
         unsafe {
             (*counter).packets += 1;

@@ -125,7 +125,7 @@ fn judge(context: &XdpContext, packet: &Packet, length: u64) -> u32 {
     if let Some(question) = question {
         probe::answer(question, outcome, decision.entry, decision.rule);
     } else {
-        count::outcome(outcome, length);
+        count::outcome(context, outcome, length);
         if let Some(entry) = decision.entry {
             count::entry(entry, length);
         }

@@ -11,6 +11,7 @@ use fw_common::{
         LimitCount, PortWord, RowV4, RowV6, RuleRow, Sampler, ScanEvent, Scanner, TrieV4, TrieV6,
     },
     flat::v6,
+    iface,
     limit::{Buckets, Limit},
     parse::Packet,
     scan::{Claim, Slot},
@@ -66,6 +67,10 @@ pub static AUTO_NEAR: Mapped<u64, { capacity(&abi::AUTO_NEAR) }> = Array::new();
 pub static CONFIG: Array<Config, { capacity(&abi::CONFIG) }> = Array::new();
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counter, { capacity(&abi::COUNTERS) }> = PerCpuArray::new();
+#[btf_map]
+pub static IFACES: Array<u64, { capacity(&abi::IFACES) }> = Array::new();
+#[btf_map]
+pub static IFACE_NAMES: Array<[u8; iface::NAME], { capacity(&abi::IFACE_NAMES) }> = Array::new();
 #[btf_map]
 pub static SAMPLER: PerCpuArray<Sampler, { capacity(&abi::SAMPLER) }> = PerCpuArray::new();
 #[btf_map]

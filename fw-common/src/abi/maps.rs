@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     flat::{presence, v4, v6},
+    iface,
     limit::{Buckets, Limit, SETS},
     reason::Outcome,
     scan::{Claim, Slot},
@@ -172,13 +173,17 @@ pub const BLOCK_V4: MapSpec = table("BLOCK_V4", MapKind::LpmTrie, TRIE_KEY_V4, 4
 pub const BLOCK_V6: MapSpec = table("BLOCK_V6", MapKind::LpmTrie, TRIE_KEY_V6, 4, ROWS / 4);
 /// [`Config`].
 pub const CONFIG: MapSpec = array("CONFIG", MapKind::Array, size_of::<Config>(), 1);
-/// [`Counter`]s.
+/// [`Counter`]s of each slot of [`iface`].
 pub const COUNTERS: MapSpec = array(
     "COUNTERS",
     MapKind::PerCpuArray,
     size_of::<Counter>(),
-    Outcome::COUNT as u32,
+    iface::SLOTS * Outcome::COUNT as u32,
 );
+/// Words of [`iface`]: the slot of each interface.
+pub const IFACES: MapSpec = array("IFACES", MapKind::Array, 8, iface::WORDS);
+/// The name that each slot was given to, so that it stays with it. Only the controller reads them.
+pub const IFACE_NAMES: MapSpec = array("IFACE_NAMES", MapKind::Array, iface::NAME, iface::SLOTS);
 /// [`Sampler`].
 pub const SAMPLER: MapSpec = array("SAMPLER", MapKind::PerCpuArray, size_of::<Sampler>(), 1);
 /// [`DropEvent`]s.
@@ -272,7 +277,7 @@ pub const BUCKETS: MapSpec = MapSpec {
 };
 
 /// Every pinned map.
-pub const MAPS: [MapSpec; 35] = [
+pub const MAPS: [MapSpec; 37] = [
     ROWS_V4,
     ROWS_V6,
     DIR_V4,
@@ -292,6 +297,8 @@ pub const MAPS: [MapSpec; 35] = [
     AUTO_NEAR,
     CONFIG,
     COUNTERS,
+    IFACES,
+    IFACE_NAMES,
     SAMPLER,
     EVENTS,
     SCAN,

@@ -99,6 +99,10 @@ impl Owner {
             }
             self.xdp.forget(name);
         }
+        // Before its first packet; what is not counted apart is counted all the same.
+        if let Err(error) = self.xdp.counters.count_apart(name, link.index) {
+            tracing::warn!(interface = name, %error, "cannot count its packets apart");
+        }
         let mode = self.config.mode;
         let attached = self.xdp.attach(&link, mode).map_err(Failure::from)?;
         let detail = format!("attached in {} mode: {}", attached.mode, attached.detail);

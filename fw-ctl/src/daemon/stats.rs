@@ -77,7 +77,7 @@ fn second(time: Timestamp, before: &Totals, now: &Totals) -> Second {
 impl Owner {
     /// Once a second: how many packets had which outcome in it.
     pub(super) fn count_second(&mut self) {
-        match self.xdp.totals() {
+        match self.xdp.counters.totals() {
             Ok(totals) => self.stats.take(wire_time(clock::now().wall), totals),
             Err(error) => tracing::warn!(%error, "cannot read the counters in the kernel"),
         }
@@ -104,7 +104,7 @@ impl Owner {
     /// Packets by outcome, without outcomes that never were.
     pub(super) fn totals(&self) -> Result<Vec<Total>, Failure> {
         let failed = |error| kernel("cannot read the counters in the kernel", &error);
-        let totals = self.xdp.totals().map_err(failed)?.into_iter();
+        let totals = self.xdp.counters.totals().map_err(failed)?.into_iter();
         let counted = totals.filter(|(_, counter)| counter.packets > 0);
         Ok(counted
             .map(|(outcome, counter)| Total {

@@ -7,6 +7,7 @@ use aya::maps::{Array, Map, PerCpuArray};
 use fw_common::{
     Prefix,
     abi::{self, Config, Counter, DropEvent, Entry, MapSpec, Sampler},
+    iface,
     reason::{Outcome, Reason},
 };
 use fw_ctl::{
@@ -113,17 +114,29 @@ impl Kernel {
         Ok(map.set(0, config, 0)?)
     }
 
-    /// The counters of all outcomes, in their order, over all CPUs.
+    /// The counters of all outcomes, in their order, over all CPUs, for packets of interfaces that
+    /// are not counted apart.
     pub fn counters(&self) -> Result<Vec<Counter>> {
+        self.counters_in(0)
+    }
+
+    /// The counters of a slot.
+    pub fn counters_in(&self, slot: u32) -> Result<Vec<Counter>> {
         let map = PerCpuArray::<_, Counter>::try_from(self.map(&abi::COUNTERS)?)?;
         let sum = |outcome: Outcome| {
-            let cpus = map.get(&outcome.index(), 0)?;
+            let cpus = map.get(&outcome.index_in(slot), 0)?;
             Ok(cpus.iter().fold(Counter::default(), |sum, cpu| Counter {
                 packets: sum.packets + cpu.packets,
                 bytes: sum.bytes + cpu.bytes,
             }))
         };
         Outcome::all().map(sum).collect()
+    }
+
+    /// Counts the packets of an interface in a slot.
+    pub fn count_apart(&mut self, index: u32, slot: u32) -> Result<()> {
+        let mut map = Array::try_from(self.map_mut(&abi::IFACES)?)?;
+        Ok(map.set(iface::place(index), iface::word(index, slot), 0)?)
     }
 
     /// How sampling went on each CPU.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use fw_common::{
     Prefix,
     abi::{Config, Counter, NEVER, Probe},
+    iface,
     reason::{Outcome, Reason},
 };
 use fw_tests::{
@@ -83,6 +84,29 @@ fn every_outcome_is_counted_and_no_other() -> Result<()> {
         kernel.guard(sender.network)?;
     }
     counts_every_seed(&kernel, Reason::Guard, false)
+}
+
+#[test]
+fn an_interface_with_a_slot_is_counted_there_and_one_that_shares_its_word_is_not() -> Result<()> {
+    // Test runs come in on the loopback interface.
+    const LOOPBACK: u32 = 1;
+    let mut kernel = listed(Table::Block)?;
+    let packets = |kernel: &Kernel, slot| -> Result<u64> {
+        let counters = kernel.counters_in(slot)?;
+        Ok(counters.iter().map(|counter| counter.packets).sum())
+    };
+    let receive = |kernel: &Kernel| kernel.receive(Program::Frags, &syn(senders()[0].listed), 1);
+    for (index, slot, expected) in [
+        (LOOPBACK, iface::SLOTS - 1, [0, 1]),
+        (LOOPBACK + iface::WORDS, iface::SLOTS - 1, [1, 1]),
+        (LOOPBACK, 0, [2, 1]),
+    ] {
+        kernel.count_apart(index, slot)?;
+        receive(&kernel)?;
+        let counted = [packets(&kernel, 0)?, packets(&kernel, iface::SLOTS - 1)?];
+        assert_eq!(counted, expected, "interface {index} in slot {slot}");
+    }
+    Ok(())
 }
 
 #[test]

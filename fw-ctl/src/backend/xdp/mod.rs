@@ -4,6 +4,7 @@
 //! - [`links`]: what holds the program on an interface
 //! - [`tables`]: applying a plan, to [`flat`] tables and [`tries`]
 //! - [`auto`]: what the program blocks itself
+//! - [`counters`]: packets by interface and outcome
 //! - [`shape`]: sizes and switches
 //! - [`probe`]: asking the loaded program
 //! - [`events`]: sampled drops
@@ -13,6 +14,7 @@
 //! - [`pins`]: where all of it stands on bpffs
 
 pub mod auto;
+pub mod counters;
 pub mod detach;
 pub mod events;
 mod fields;
@@ -42,14 +44,12 @@ use aya::{
     maps::{Array, MapData, MapError, PerCpuArray},
     programs::Xdp as Program,
 };
-use fw_common::{
-    abi::{self, Config, Counter, LimitCount, Sampler},
-    reason::Outcome,
-};
+use fw_common::abi::{self, Config, LimitCount, Sampler};
 use nix::fcntl::Flock;
 
 pub use self::sys::trim_memory;
 use self::{
+    counters::Counters,
     events::Events,
     links::{Attached, LinkError, Mode},
     load::{LoadError, Loaded, ProgramFacts},
@@ -100,7 +100,8 @@ pub struct Xdp {
     pub tables: Tables,
     attached: BTreeMap<String, Attached>,
     config: Array<MapData, Config>,
-    counters: PerCpuArray<MapData, Counter>,
+    /// Packets and bytes.
+    pub counters: Counters,
     samplers: PerCpuArray<MapData, Sampler>,
     events: Option<Events>,
     /// The scan detector's maps.
@@ -127,7 +128,7 @@ impl Xdp {
         } = load::load(&pins, shape)?;
         let tables = Tables::take(&mut object, shape)?;
         let config = load::take(&mut object, abi::CONFIG.name)?;
-        let counters = load::take(&mut object, abi::COUNTERS.name)?;
+        let counters = Counters::take(&mut object)?;
         let samplers = load::take(&mut object, abi::SAMPLER.name)?;
         let events = Events::new(load::take(&mut object, abi::EVENTS.name)?);
         let scan = Scan::take(&mut object)?;
@@ -329,23 +330,6 @@ impl Xdp {
     /// What the kernel says.
     pub fn set_config(&mut self, config: Config) -> Result<(), MapError> {
         self.config.set(0, config, 0)
-    }
-
-    /// Packets and bytes of each outcome, all CPUs together.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn totals(&self) -> Result<Vec<(Outcome, Counter)>, MapError> {
-        Outcome::all()
-            .map(|outcome| {
-                let mut sum = Counter::default();
-                for counter in self.counters.get(&outcome.index(), 0)?.iter() {
-                    sum.packets += counter.packets;
-                    sum.bytes += counter.bytes;
-                }
-                Ok((outcome, sum))
-            })
-            .collect()
     }
 
     /// Samples held back, and samples lost.

@@ -160,7 +160,7 @@ impl FwCtl {
     /// What became of the packets until now.
     pub fn seen(&self) -> Result<Seen> {
         let mut seen = Seen::default();
-        for (outcome, counter) in self.xdp.totals()? {
+        for (outcome, counter) in self.xdp.counters.totals()? {
             match outcome.reason {
                 Reason::Block => seen.listed += counter.packets,
                 _ => seen.other += counter.packets,
