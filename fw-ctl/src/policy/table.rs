@@ -5,6 +5,7 @@
 //! of all that cover it.
 
 mod below;
+mod counts;
 mod lengths;
 mod merge;
 mod sweep;
@@ -23,6 +24,8 @@ use super::{
 };
 
 use below::Below;
+pub use counts::Count;
+use counts::Counts;
 use lengths::Lengths;
 pub(super) use merge::merge;
 pub use sweep::{Cursor, Sweep};
@@ -59,6 +62,7 @@ impl Effective {
 pub struct Table {
     entries: BTreeMap<Place, Entry>,
     lengths: Lengths,
+    counts: Counts,
     /// What the detector's list holds: it is asked for with every crossing, and is not to be searched
     /// for among a million others.
     detected: BTreeSet<Prefix>,
@@ -75,6 +79,11 @@ impl Table {
     /// Whether it has no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Number of entries of a list.
+    pub fn count(&self, list: ListId) -> Count {
+        self.counts.of(list)
     }
 
     /// The entry at a place.
@@ -204,21 +213,24 @@ impl Table {
         let Self {
             entries,
             lengths,
+            counts,
             detected,
             observed: _,
         } = self;
         merge(entries, changes, |place, before, after| {
             told(*place, before, after);
-            let count = lengths.count(place.prefix);
+            let (length, count) = (lengths.count(place.prefix), counts.at(*place));
             let is_detected = place.list == ListId::AUTO;
             match (before, after) {
                 (None, Some(_)) => {
+                    *length += 1;
                     *count += 1;
                     if is_detected {
                         detected.insert(place.prefix);
                     }
                 }
                 (Some(_), None) => {
+                    *length -= 1;
                     *count -= 1;
                     if is_detected {
                         detected.remove(&place.prefix);

@@ -6,6 +6,7 @@ use fw_common::abi;
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::table::Count;
 
 /// What the kernel would say of an address: the longest prefix, while its deadline has not passed.
 fn kernel_blocks(rows: &BTreeMap<Prefix, Effective>, address: IpAddr, second: u32) -> bool {
@@ -113,11 +114,17 @@ fn derived(policy: &Policy) -> Result<(), String> {
     }
     for id in [ListId::AUTO, ListId(1), ListId(3)] {
         let told = table.of_list(id).map(owned).collect();
-        same(
-            "of_list",
-            told,
-            all().filter(|(place, _)| place.list == id).collect(),
-        )?;
+        let plain: Vec<_> = all().filter(|(place, _)| place.list == id).collect();
+        let is_ipv4 = |(place, _): &&(Place, Entry)| place.prefix.address().is_ipv4();
+        let ipv4 = plain.iter().filter(is_ipv4).count();
+        let count = Count {
+            ipv4,
+            ipv6: plain.len() - ipv4,
+        };
+        if table.count(id) != count {
+            return Err(format!("count: {:?}, not {count:?}", table.count(id)));
+        }
+        same("of_list", told, plain)?;
     }
     for (first, last) in [
         ([192, 0, 2, 0], [192, 0, 2, 31]),
