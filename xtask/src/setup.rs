@@ -28,6 +28,9 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("zmap", "zmap"),
 ];
 
+/// What scripts of the tests import into Debian's Python, and the package that brings it.
+const MODULES: [(&str, &str); 1] = [("prometheus_client", "python3-prometheus-client")];
+
 /// What the report about detection calls besides, and the package that brings it. psad wants to
 /// send mail: to msmtp, which is no server, unless there is one already.
 const DETECTION: [(&str, &str); 7] = [
@@ -96,7 +99,10 @@ fn missing(programs: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn machine(apt: &mut Apt) -> Result<()> {
-    apt.install(&missing(&PROGRAMS))?;
+    let mut packages = missing(&PROGRAMS);
+    let modules = MODULES.iter().filter(|(module, _)| !has_module(module));
+    packages.extend(modules.map(|&(_, package)| package.to_owned()));
+    apt.install(&packages)?;
     python::ensure(apt)?;
 
     let mounts = fs::read_to_string("/proc/mounts").context("cannot read /proc/mounts")?;
@@ -110,6 +116,12 @@ fn machine(apt: &mut Apt) -> Result<()> {
     }
     println!("setup: the programs of the tests are here, bpffs is at {BPFFS}");
     Ok(())
+}
+
+/// Another Python may come first on the path, and know nothing of Debian's packages.
+fn has_module(module: &str) -> bool {
+    let import = format!("import {module}");
+    sh::ask(Command::new("/usr/bin/python3").args(["-c", &import])).is_some()
 }
 
 fn has_bpffs(mounts: &str) -> bool {

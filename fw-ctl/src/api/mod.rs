@@ -8,6 +8,7 @@
 //! - [`events`]: `GET /events`
 //! - [`openapi`]: what the API says of itself
 //! - [`idempotency`]: a change that is sent twice
+//! - [`metrics`]: `GET /metrics`
 //! - [`body`]: what comes with a request
 //! - [`reply`]: answers and failures
 
@@ -15,6 +16,7 @@ pub mod access;
 pub mod body;
 pub mod events;
 pub mod idempotency;
+pub mod metrics;
 pub mod openapi;
 pub mod reply;
 pub mod routes;

@@ -30,7 +30,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{self, Gate},
-    events, idempotency, openapi,
+    events, idempotency, metrics, openapi,
     wire::{Code, ProblemBody},
 };
 use crate::daemon::{handle::Handle, revision::Revision};
@@ -44,6 +44,8 @@ pub fn router(handle: Handle, gate: Gate) -> Router {
     let document = openapi::text(&document);
     let api = api
         .route("/openapi.json", get(move || state::openapi(document)))
+        // Where monitoring looks for it.
+        .route("/metrics", get(metrics::scrape))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(
@@ -93,6 +95,7 @@ pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
         .routes(routes!(state::stats))
         .routes(routes!(state::version))
         .routes(routes!(events::stream))
+        .routes(routes!(metrics::scrape))
         .routes(routes!(host::bench));
     OpenApiRouter::with_openapi(openapi::document()).nest(BASE, api)
 }

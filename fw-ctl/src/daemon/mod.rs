@@ -15,6 +15,7 @@
 //! - [`stats`]: what is dropped now
 //! - [`revision`]: which policy somebody has seen
 //! - [`tokens`]: who may use the API over TCP
+//! - [`meters`]: what monitoring asks for
 //! - [`security_log`]: what it saw, one line an event
 
 pub mod beat;
@@ -28,6 +29,7 @@ pub mod guard;
 pub mod handle;
 pub mod interfaces;
 pub mod logging;
+pub mod meters;
 pub mod mirror;
 pub mod owner;
 pub mod problem;

@@ -22,6 +22,7 @@ use super::{
     Options,
     beat::Beat,
     feed::Feed,
+    meters::Meters,
     mirror::Mirror,
     problem::{Failure, kernel},
     revision::Revision,
@@ -98,6 +99,8 @@ pub struct Owner {
     pub(super) sampling: Sampling,
     /// What is dropped now.
     pub(super) stats: Stats,
+    /// What only grows.
+    pub(super) meters: Meters,
     /// After a failure to remove what has ended.
     pub(super) expire_not_before: Option<Instant>,
     /// A large change left memory behind.
@@ -203,8 +206,9 @@ impl Owner {
             write(change, policy)?;
             change.record(now, by, detail)
         };
+        let start = Instant::now();
         match keep::in_both(store, write, || tables.apply(plan), order) {
-            Ok(()) => {}
+            Ok(()) => self.meters.applied(start.elapsed()),
             Err(Refused::Kernel(error)) => return Err(error.into()),
             Err(Refused::Store { error, is_applied }) => {
                 if is_applied {

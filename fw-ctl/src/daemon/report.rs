@@ -163,18 +163,11 @@ impl Owner {
 
     /// `GET /lists`
     pub fn lists(&self) -> Items<wire::List> {
-        let counted = |action| {
-            let mut counts: HashMap<ListId, usize> = HashMap::new();
-            for (place, _) in self.policy.table(action).iter() {
-                *counts.entry(place.list).or_default() += 1;
-            }
-            counts
-        };
-        let (blocks, allows) = (counted(Action::Block), counted(Action::Allow));
+        let count = |action, id| self.policy.table(action).count(id).all();
         let lists = self.policy.lists().map(|(name, id)| wire::List {
             name: name.to_string(),
-            blocks: blocks.get(&id).copied().unwrap_or(0),
-            allows: allows.get(&id).copied().unwrap_or(0),
+            blocks: count(Action::Block, id),
+            allows: count(Action::Allow, id),
         });
         // A number stays with its name for ever, but an empty list is of no interest.
         let shown =
@@ -208,11 +201,6 @@ impl Owner {
     pub fn status(&mut self) -> Result<Status, Failure> {
         let failed = |error| kernel("cannot read the counters in the kernel", &error);
         let (limited, lost) = self.xdp.samples().map_err(failed)?;
-        let tables = self.xdp.tables.fill().into_iter().map(|fill| wire::Table {
-            name: fill.name.to_owned(),
-            used: fill.used,
-            capacity: fill.capacity,
-        });
         let memory = self
             .xdp
             .memory()
@@ -238,7 +226,7 @@ impl Owner {
             },
             interfaces: self.interface_reports(),
             lists: self.lists().items,
-            tables: tables.collect(),
+            tables: self.fill(),
             memory: memory.collect(),
             totals: self.totals()?,
             guard: self.policy.guard.len(),
@@ -247,6 +235,17 @@ impl Owner {
             pending: self.pending()?,
             samples: wire::Samples { limited, lost },
         })
+    }
+
+    /// How full the tables in the kernel are.
+    pub(super) fn fill(&self) -> Vec<wire::Table> {
+        let fill = self.xdp.tables.fill().into_iter();
+        fill.map(|fill| wire::Table {
+            name: fill.name.to_owned(),
+            used: fill.used,
+            capacity: fill.capacity,
+        })
+        .collect()
     }
 
     /// The name of a list, as printed.

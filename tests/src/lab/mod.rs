@@ -9,6 +9,7 @@
 //! - [`netfilter`]: the mirror in netfilter, and the rules of others beside it
 //! - [`probe`]: does a packet of this source arrive
 //! - [`scanners`]: real scanners, and what became of their packets
+//! - [`scrape`]: metrics, as a foreign parser reads them
 //! - [`wire`]: frames as they are, sent and seen
 //! - [`flood`]: frames of many forged sources, as fast as a core can
 //! - [`hostile`]: policies that lock everybody out
@@ -31,6 +32,7 @@ pub mod netfilter;
 pub mod objects;
 pub mod probe;
 pub mod scanners;
+pub mod scrape;
 pub mod stream;
 pub mod tables;
 pub mod wire;

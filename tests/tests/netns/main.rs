@@ -19,6 +19,7 @@ mod host;
 mod hostile;
 mod import;
 mod losses;
+mod metrics;
 mod mirror;
 mod restart;
 mod scan;

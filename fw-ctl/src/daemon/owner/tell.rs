@@ -27,7 +27,8 @@ impl Owner {
     }
 
     /// Tells of a change of entries: each of them, or how many there are.
-    pub(in crate::daemon) fn tell_entries(&self, draft: &Draft, now: Now, by: &str) {
+    pub(in crate::daemon) fn tell_entries(&mut self, draft: &Draft, now: Now, by: &str) {
+        self.meters.count(draft, now, by);
         if draft.edits.len() > ONE_BY_ONE {
             return self.tell(now, by, &summary(draft));
         }

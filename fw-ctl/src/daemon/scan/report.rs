@@ -90,7 +90,10 @@ impl Owner {
     }
 
     /// How many sources have points, and those nearest to a threshold.
-    fn watched(&self) -> Result<(u64, Vec<ScanSource>), Failure> {
+    ///
+    /// # Errors
+    /// The detector's maps cannot be read.
+    pub(in super::super) fn watched(&self) -> Result<(u64, Vec<ScanSource>), Failure> {
         let limits = self.scan.switches().thresholds;
         let second = clock::monotonic_secs();
         let mut watched = 0;
