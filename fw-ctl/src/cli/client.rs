@@ -40,6 +40,7 @@ const GONE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(5);
 
 /// A way to the daemon; every request opens a connection of its own.
+#[derive(Clone)]
 pub struct Client {
     socket: PathBuf,
 }

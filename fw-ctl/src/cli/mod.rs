@@ -31,6 +31,7 @@ pub mod schedule;
 pub mod status;
 pub mod tail;
 pub mod token;
+pub mod top;
 pub mod why;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -211,6 +212,9 @@ pub enum Verb {
     /// Show, make or revoke tokens: who may use the API over TCP
     #[command(after_help = "Example:\n  fw-ctl token add grafana --scope read")]
     Token(token::Args),
+    /// Show rates, sources, scans and events on a live screen, and act on them
+    #[command(after_help = "Example:\n  fw-ctl top")]
+    Top,
     /// Take everything of ours off this host; works without the daemon
     #[command(after_help = "Example:\n  fw-ctl detach --yes")]
     Detach(detach::Args),
@@ -307,6 +311,7 @@ impl Verb {
             Self::Bench => bench::run(context),
             Self::Tail(args) => tail::run(&args, context),
             Self::Token(args) => token::run(&args, context),
+            Self::Top => top::run(context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

@@ -45,6 +45,20 @@ impl Output {
         }
     }
 
+    /// For text that is shown elsewhere than on stdout.
+    pub const fn plain() -> Self {
+        Self {
+            format: Format::Human,
+            quiet: false,
+            colour: false,
+        }
+    }
+
+    /// Whether colours are shown.
+    pub const fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// Whether stdout carries JSON.
     pub fn is_json(&self) -> bool {
         self.format == Format::Json

@@ -261,7 +261,7 @@ pub(super) fn time(secs: u64) -> String {
 }
 
 /// `21, 22`
-fn joined<T: ToString>(items: &[T]) -> String {
+pub(super) fn joined<T: ToString>(items: &[T]) -> String {
     let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
     escape(&texts.join(", ")).into_owned()
 }

@@ -177,7 +177,7 @@ fn totals(status: &Status) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::cli) mod tests {
     use clap::ColorChoice;
 
     use super::*;
@@ -186,7 +186,8 @@ mod tests {
         cli::output::Format,
     };
 
-    fn status() -> Status {
+    /// A daemon with an alarm.
+    pub fn status() -> Status {
         Status {
             version: "0.1.0".into(),
             abi: 1,

@@ -38,7 +38,8 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn line(event: &Event, output: &Output) -> String {
+/// An event in one line.
+pub fn line(event: &Event, output: &Output) -> String {
     match event {
         Event::Drop(sample) => {
             let verdict = match sample.observed {

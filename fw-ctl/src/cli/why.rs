@@ -63,8 +63,13 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let why: Why = context.client.get(&with_query("/why", &query))?;
     context
         .output
-        .either(&why, |why| headline(why, &context.output) + &explain(why))?;
+        .either(&why, |why| text(why, &context.output))?;
     Ok(0)
+}
+
+/// The whole explanation.
+pub fn text(why: &Why, output: &Output) -> String {
+    headline(why, output) + &explain(why)
 }
 
 /// What becomes of the packet: a layer that comes after the program may drop what that passes.
