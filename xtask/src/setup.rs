@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What the tests and the demonstration call, and the package that brings it.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("bpftool", "bpftool"),
     ("cc", "gcc"),
     ("curl", "curl"),
@@ -24,6 +24,7 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("openssl", "openssl"),
     ("ping", "iputils-ping"),
     ("python3", "python3"),
+    ("tmux", "tmux"),
     ("ufw", "ufw"),
     ("zmap", "zmap"),
 ];

@@ -10,6 +10,7 @@
 //! - [`probe`]: does a packet of this source arrive
 //! - [`scanners`]: real scanners, and what became of their packets
 //! - [`scrape`]: metrics, as a foreign parser reads them
+//! - [`screen`]: `fw-ctl` on a terminal
 //! - [`wire`]: frames as they are, sent and seen
 //! - [`flood`]: frames of many forged sources, as fast as a core can
 //! - [`hostile`]: policies that lock everybody out
@@ -33,6 +34,7 @@ pub mod objects;
 pub mod probe;
 pub mod scanners;
 pub mod scrape;
+pub mod screen;
 pub mod stream;
 pub mod tables;
 pub mod wire;

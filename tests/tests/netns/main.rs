@@ -25,4 +25,5 @@ mod restart;
 mod scan;
 mod tail;
 mod time;
+mod top;
 mod verbs;

@@ -1,7 +1,7 @@
 //! The daemon and the terminal, each in threads of its own that send what happens.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, channel, sync_channel},
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     thread,
     time::Duration,
 };
@@ -34,7 +34,7 @@ const COMMENT: &str = "fw-ctl top";
 pub struct Remote {
     /// What happens.
     pub messages: Receiver<Message>,
-    requests: std::sync::mpsc::Sender<Request>,
+    requests: Sender<Request>,
 }
 
 impl Remote {
@@ -78,12 +78,15 @@ impl Remote {
 /// Whoever ends us gets the terminal back in order.
 fn end_by_signal(to: SyncSender<Message>) -> Result<()> {
     let runtime = runtime()?;
-    let _entered = runtime.enter();
     let caught = |kind| signal(kind).context("cannot catch signals");
-    let mut terminate = caught(SignalKind::terminate())?;
-    let mut interrupt = caught(SignalKind::interrupt())?;
-    let mut hangup = caught(SignalKind::hangup())?;
-    drop(_entered);
+    let (mut terminate, mut interrupt, mut hangup) = {
+        let _entered = runtime.enter();
+        (
+            caught(SignalKind::terminate())?,
+            caught(SignalKind::interrupt())?,
+            caught(SignalKind::hangup())?,
+        )
+    };
     thread::spawn(move || {
         runtime.block_on(async {
             tokio::select! {
