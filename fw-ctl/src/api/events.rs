@@ -35,12 +35,16 @@ pub async fn stream(
         Some(id) => handle.feed.resume(id.to_str().unwrap_or_default()),
         None => handle.feed.listen(),
     };
+    let (listener, sampling) = match kinds.contains(EventKind::Drop) {
+        true => {
+            let sampling = handle.call(|owner| Ok(owner.listen())).await?;
+            (listener.with_samples(), Some(sampling))
+        }
+        false => (listener, None),
+    };
     let source = Source {
         listener,
-        _sampling: match kinds.contains(EventKind::Drop) {
-            true => Some(handle.call(|owner| Ok(owner.listen())).await?),
-            false => None,
-        },
+        _sampling: sampling,
         kinds,
     };
     let stream = futures::stream::unfold(source, next);

@@ -124,7 +124,7 @@ impl Feed {
     fn from(&self, next: u64, bite: VecDeque<Arc<Told>>) -> Listener {
         Listener {
             news: self.0.news.subscribe(),
-            samples: self.0.samples.subscribe(),
+            samples: None,
             feed: self.clone(),
             next,
             bite,
@@ -148,12 +148,21 @@ pub struct Listener {
     /// The number of the event to take next.
     next: u64,
     news: watch::Receiver<u64>,
-    samples: broadcast::Receiver<Arc<Told>>,
+    /// Sampled drops, for those who want them: nobody else loses one.
+    samples: Option<broadcast::Receiver<Arc<Told>>>,
     /// Taken, and not given yet.
     bite: VecDeque<Arc<Told>>,
 }
 
 impl Listener {
+    /// Hears sampled drops, too, from now on.
+    pub fn with_samples(self) -> Self {
+        Self {
+            samples: Some(self.feed.0.samples.subscribe()),
+            ..self
+        }
+    }
+
     /// The next event; waits for one. Nothing is lost when this is given up.
     pub async fn next(&mut self) -> Arc<Told> {
         loop {
@@ -164,7 +173,7 @@ impl Listener {
             tokio::select! {
                 // Neither can be closed as long as the feed is held.
                 _ = self.news.changed() => {}
-                sample = self.samples.recv() => match sample {
+                sample = next_of(&mut self.samples) => match sample {
                     Ok(told) => return told,
                     Err(RecvError::Lagged(count)) => return self.missed(count),
                     Err(RecvError::Closed) => {}
@@ -193,6 +202,15 @@ impl Listener {
     fn missed(&self, count: u64) -> Arc<Told> {
         self.feed.0.lost.fetch_add(count, Relaxed);
         lost(Some(count))
+    }
+}
+
+async fn next_of(
+    samples: &mut Option<broadcast::Receiver<Arc<Told>>>,
+) -> Result<Arc<Told>, RecvError> {
+    match samples {
+        Some(samples) => samples.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -101,8 +101,13 @@ async fn an_id_of_another_daemon_or_of_nobody_is_a_loss_of_unknown_size() {
 async fn samples_go_to_those_who_are_there_and_are_counted_when_lost() {
     let feed = Feed::new(1);
     feed.tell(sample());
-    let mut listener = feed.listen();
+    let mut listener = feed.listen().with_samples();
+    let mut other = feed.listen();
     (0..SAMPLES as u64 + 3).for_each(|_| feed.tell(sample()));
+    assert!(
+        heard(&mut other).await.is_empty(),
+        "it wants none and loses none"
+    );
     let first = listener.next().await;
     assert!(matches!(first.event, Event::Lost { count: Some(3), .. }));
     let second = listener.next().await;
