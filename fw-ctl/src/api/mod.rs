@@ -6,6 +6,7 @@
 //! - [`access`]: who may do what
 //! - [`routes`]: the table of endpoints
 //! - [`events`]: `GET /events`
+//! - [`dashboard`]: a page that shows all of it
 //! - [`openapi`]: what the API says of itself
 //! - [`idempotency`]: a change that is sent twice
 //! - [`metrics`]: `GET /metrics`
@@ -14,6 +15,7 @@
 
 pub mod access;
 pub mod body;
+pub mod dashboard;
 pub mod events;
 pub mod idempotency;
 pub mod metrics;

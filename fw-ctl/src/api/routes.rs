@@ -30,7 +30,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{self, Gate},
-    events, idempotency, metrics, openapi,
+    dashboard, events, idempotency, metrics, openapi,
     wire::{Code, ProblemBody},
 };
 use crate::daemon::{handle::Handle, revision::Revision};
@@ -53,7 +53,9 @@ pub fn router(handle: Handle, gate: Gate) -> Router {
             idempotency::once,
         ))
         .layer(from_fn_with_state(gate.clone(), access::admit));
-    let open = Router::new().route("/healthz", get(state::health));
+    let open = Router::new()
+        .route("/healthz", get(state::health))
+        .merge(dashboard::router());
     api.merge(open)
         .layer(from_fn_with_state(gate, access::same_site))
         .with_state(handle)

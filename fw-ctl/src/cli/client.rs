@@ -180,7 +180,11 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> Result<UnixStream, ProblemBody> {
+    /// A connection to the daemon.
+    ///
+    /// # Errors
+    /// There is no daemon, or it is not for this user.
+    pub async fn connect(&self) -> Result<UnixStream, ProblemBody> {
         let attempts = async {
             loop {
                 match UnixStream::connect(&self.socket).await {
@@ -230,7 +234,7 @@ fn unreachable(socket: &Path, error: &io::Error) -> ProblemBody {
 }
 
 /// The connection broke before the answer was there.
-fn gone(error: hyper::Error) -> ProblemBody {
+pub fn gone(error: hyper::Error) -> ProblemBody {
     let message = format!("the daemon went away before it had answered: {error}");
     ProblemBody::new(Code::NotRunning, message)
         .with_hint("a change is made whole or not at all: `fw-ctl list` shows which, once it runs")

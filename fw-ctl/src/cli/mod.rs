@@ -10,6 +10,7 @@ pub mod check;
 pub mod client;
 pub mod completions;
 pub mod confirm;
+pub mod dashboard;
 pub mod default;
 pub mod detach;
 pub mod diff;
@@ -215,6 +216,9 @@ pub enum Verb {
     /// Show rates, sources, scans and events on a live screen, and act on them
     #[command(after_help = "Example:\n  fw-ctl top")]
     Top,
+    /// Open the daemon's page for a browser of this machine, until Ctrl-C
+    #[command(after_help = "Example:\n  fw-ctl dashboard --read-only")]
+    Dashboard(dashboard::Args),
     /// Take everything of ours off this host; works without the daemon
     #[command(after_help = "Example:\n  fw-ctl detach --yes")]
     Detach(detach::Args),
@@ -312,6 +316,7 @@ impl Verb {
             Self::Tail(args) => tail::run(&args, context),
             Self::Token(args) => token::run(&args, context),
             Self::Top => top::run(context),
+            Self::Dashboard(args) => dashboard::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
