@@ -11,9 +11,11 @@ use crate::{
 };
 
 /// What the tests and the demonstration call, and the package that brings it.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("bpftool", "bpftool"),
     ("cc", "gcc"),
+    ("chromedriver", "chromium-driver"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("ip", "iproute2"),
     ("ipset", "ipset"),

@@ -11,6 +11,7 @@ mod bypass;
 mod concurrency;
 mod confirm;
 mod cost;
+mod dashboard;
 mod flood;
 mod foreign;
 mod gaps;
