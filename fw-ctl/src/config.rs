@@ -59,6 +59,8 @@ pub struct Config {
     pub mirror: Mirror,
     /// Who may use the API, and where.
     pub api: Api,
+    /// Where webhooks may go.
+    pub webhooks: Webhooks,
     /// Sizes of the kernel's tables.
     pub tables: Tables,
     /// Files that are kept as lists of their own.
@@ -87,6 +89,16 @@ impl Default for Guard {
             discover: true,
         }
     }
+}
+
+/// `[webhooks]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhooks {
+    /// Networks that may be reached although they are not global, also by `http`. Who uses the API
+    /// cannot add to them.
+    #[serde(deserialize_with = "texts")]
+    pub allow: Vec<Prefix>,
 }
 
 /// `[tables]`: how much the kernel's tables can hold. What is left out depends on the memory of the

@@ -10,6 +10,7 @@
 //! - [`api`]: REST over a Unix socket
 //! - [`cli`]: one file a verb; a client of the API
 //! - [`config`]: the configuration file
+//! - [`webhook`]: what happens, for receivers elsewhere
 //! - [`listfile`]: the list formats that are read
 //! - [`duration`]: how long an entry lives, as people write it
 
@@ -25,3 +26,4 @@ pub mod listfile;
 pub mod plan;
 pub mod policy;
 pub mod store;
+pub mod webhook;

@@ -4,7 +4,7 @@
 //! - [`entries`], [`guard`], [`rules`], [`policy`]: what should be true
 //! - [`verdict`]: what becomes of a packet
 //! - [`scan`]: the scan detector
-//! - [`host`]: what only somebody on this host may do
+//! - [`host`], [`webhooks`]: what only somebody on this host may do
 
 #![expect(unused_qualifications, reason = "utoipa writes paths in full")]
 
@@ -16,6 +16,7 @@ mod rules;
 mod scan;
 mod state;
 mod verdict;
+mod webhooks;
 
 use axum::{
     Router,
@@ -83,6 +84,9 @@ pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
         .routes(routes!(host::detach))
         .routes(routes!(host::tokens, host::add_token))
         .routes(routes!(host::remove_token))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::test))
         .layer(from_fn(access::local_only));
     let api = policy
         .merge(local)

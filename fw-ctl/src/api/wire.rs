@@ -15,6 +15,7 @@ mod status;
 mod tables;
 mod token;
 mod verdict;
+mod webhook;
 
 pub use bench::{Bench, Cost, PacketCost};
 pub use event::{DropSample, EntryEvent, Event, EventKind, EventsQuery, Kinds};
@@ -39,3 +40,4 @@ pub use status::{Interface, Program, Samples, Status, Total, Version};
 pub use tables::{Memory, Table};
 pub use token::{Token, TokenMade, TokenPut};
 pub use verdict::{Check, Layer, ProbePacket, Why, WhyQuery};
+pub use webhook::{Hidden, Webhook, WebhookAdded, WebhookFormat, WebhookPut, WebhookTested};

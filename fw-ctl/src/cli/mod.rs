@@ -33,6 +33,7 @@ pub mod status;
 pub mod tail;
 pub mod token;
 pub mod top;
+pub mod webhook;
 pub mod why;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -219,6 +220,9 @@ pub enum Verb {
     /// Open the daemon's page for a browser of this machine, until Ctrl-C
     #[command(after_help = "Example:\n  fw-ctl dashboard --read-only")]
     Dashboard(dashboard::Args),
+    /// Tell receivers elsewhere what happens
+    #[command(visible_alias = "hook", after_help = "Example:\n  fw-ctl webhook list")]
+    Webhook(webhook::Args),
     /// Take everything of ours off this host; works without the daemon
     #[command(after_help = "Example:\n  fw-ctl detach --yes")]
     Detach(detach::Args),
@@ -317,6 +321,7 @@ impl Verb {
             Self::Token(args) => token::run(&args, context),
             Self::Top => top::run(context),
             Self::Dashboard(args) => dashboard::run(&args, context),
+            Self::Webhook(args) => webhook::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),

@@ -14,6 +14,8 @@ fn the_whole_file_is_read() {
         group = "wheel"
         [tables]
         ipv6 = 1000
+        [webhooks]
+        allow = ["10.0.0.5/32"]
         [[list]]
         name = "partners"
         action = "allow"
@@ -29,6 +31,7 @@ fn the_whole_file_is_read() {
     assert_eq!((shape.ipv4, shape.ipv6), (1 << 20, 1000));
     assert_eq!(config.shape(1 << 30).ipv4, 1 << 18);
     assert_eq!(config.lists[0].action, Action::Allow);
+    assert_eq!(config.webhooks.allow[0].to_string(), "10.0.0.5");
 }
 
 #[test]
@@ -44,6 +47,11 @@ fn what_is_wrong_is_named_with_its_line() {
         ("interfces = []", ["line 1", "interfces"]),
         ("\n[guard]\nprefixes = [\"10.0.0\"]", ["line 3", "10.0.0"]),
         ("mode = \"fast\"", ["line 1", "fast"]),
+        (
+            "[webhooks]\nallow = [\"10.0.0.500\"]",
+            ["line 2", "10.0.0.500"],
+        ),
+        ("[webhooks]\nurls = []", ["line 2", "urls"]),
         (
             "[[list]]\nname = \"a b\"\naction = \"block\"\npath = \"x\"",
             ["line 2", "list name"],

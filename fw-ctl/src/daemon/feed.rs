@@ -108,6 +108,11 @@ impl Feed {
         self.from(next, VecDeque::new())
     }
 
+    /// Listens to everything that is kept and comes, for who writes it down.
+    pub fn follow(&self) -> Listener {
+        self.from(0, VecDeque::new())
+    }
+
     /// Listens to what has happened since the event of this id. What is kept no more, or happened
     /// in another daemon, is lost, and told so.
     pub fn resume(&self, id: &str) -> Listener {
@@ -205,6 +210,7 @@ impl Listener {
     }
 }
 
+/// The next sample, for who wants them.
 async fn next_of(
     samples: &mut Option<broadcast::Receiver<Arc<Told>>>,
 ) -> Result<Arc<Told>, RecvError> {

@@ -22,6 +22,7 @@ use crate::{
         peers::{self, Proof},
     },
     policy::guard::GuardSource,
+    webhook::Webhooks,
 };
 
 /// Work for the owner.
@@ -37,6 +38,8 @@ pub struct Handle {
     pub revision: Revision,
     /// Who may use the API over TCP.
     pub tokens: Tokens,
+    /// Who is told of it elsewhere.
+    pub webhooks: Webhooks,
     /// Held by the one change of rules that waits for the mirror.
     turn: Arc<Mutex<()>>,
 }
@@ -64,13 +67,19 @@ pub async fn meanwhile<T>(
 
 impl Handle {
     /// A handle, and the end its jobs come out of.
-    pub fn new(feed: Feed, revision: Revision, tokens: Tokens) -> (Self, mpsc::Receiver<Job>) {
+    pub fn new(
+        feed: Feed,
+        revision: Revision,
+        tokens: Tokens,
+        webhooks: Webhooks,
+    ) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let handle = Self {
             jobs,
             feed,
             revision,
             tokens,
+            webhooks,
             turn: Arc::default(),
         };
         (handle, queue)

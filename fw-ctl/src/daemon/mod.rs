@@ -16,6 +16,7 @@
 //! - [`revision`]: which policy somebody has seen
 //! - [`tokens`]: who may use the API over TCP
 //! - [`meters`]: what monitoring asks for
+//! - [`webhooks`]: what happens, for receivers elsewhere
 //! - [`security_log`]: what it saw, one line an event
 
 pub mod beat;
@@ -44,6 +45,7 @@ pub mod sentinel;
 pub mod start;
 pub mod stats;
 pub mod tokens;
+pub mod webhooks;
 pub mod whole;
 
 use std::{os::fd::AsRawFd, path::PathBuf, time::Duration};
@@ -156,6 +158,13 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     let app = api::routes::router(handle.clone(), gate);
     let (end, ended) = oneshot::channel();
     let server = tokio::spawn(api::server::serve(listeners, app, ended));
+    let (no_more, ended) = oneshot::channel();
+    handle.webhooks.start().await?;
+    let following = tokio::spawn(webhooks::follow(
+        handle.webhooks.clone(),
+        handle.feed.follow(),
+        ended,
+    ));
     let result = attend(&mut owner, &handle, &mut jobs, rings).await;
     if owner.roll_back_at_the_end() {
         // An alarm that nobody reads any more.
@@ -175,6 +184,9 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     // The last answers are on their way; listeners to events would never leave by themselves.
     drop(end);
     let _ = timeout(GRACE, server).await;
+    drop(no_more);
+    let _ = timeout(GRACE, following).await;
+    handle.webhooks.stop(GRACE).await;
     // Who waits for a detach waits for the socket to go: it goes last.
     drop((socket, lock));
     detached.map_err(|error| kernel("cannot detach", &error))?;
@@ -257,6 +269,7 @@ async fn attend(
             _ = hangup.recv() => {
                 notify(&[NotifyState::Reloading]);
                 owner.reload();
+                handle.webhooks.allow(owner.config.webhooks.allow.clone());
                 look(handle.clone());
                 notify(&[NotifyState::Ready]);
             }

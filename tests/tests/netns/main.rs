@@ -28,3 +28,4 @@ mod tail;
 mod time;
 mod top;
 mod verbs;
+mod webhooks;

@@ -18,7 +18,7 @@ type Row = (
 );
 
 /// Place, exceptions, forbidden paths, reason.
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     ("fw-common/src", &[], &["std", "alloc"], "core only"),
     (
         "fw-common/src",
@@ -36,6 +36,17 @@ const ROWS: [Row; 8] = [
         "a backend knows the plan and nothing above it",
     ),
     ("fw-ctl/src/api", &[], &["crate::backend"], WIRE),
+    (
+        "fw-ctl/src/webhook",
+        &[],
+        &[
+            "crate::backend",
+            "crate::cli",
+            "crate::daemon",
+            "crate::store",
+        ],
+        "knows what happens and whom to tell, not whose it is",
+    ),
     // detach and doctor work without the daemon, run is what starts it.
     (
         "fw-ctl/src/cli",

@@ -47,6 +47,19 @@ async fn every_listener_gets_every_event_in_its_order_and_none_from_before() {
 }
 
 #[tokio::test]
+async fn who_writes_everything_down_gets_it_from_the_first_event_on_and_no_samples() {
+    let feed = Feed::new(1);
+    feed.tell(alarm(0));
+    let mut writer = feed.follow();
+    for _ in 0..2 * SAMPLES {
+        feed.tell(sample());
+    }
+    feed.tell(alarm(1));
+    assert_eq!(heard(&mut writer).await, [0, 1]);
+    assert_eq!(feed.lost(), 0);
+}
+
+#[tokio::test]
 async fn an_event_that_comes_while_one_waits_is_heard() {
     let feed = Feed::new(1);
     let mut listener = feed.listen();

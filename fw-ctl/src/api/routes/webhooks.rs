@@ -1,0 +1,114 @@
+//! Webhooks. They belong to no policy, so the owner of it is not asked.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    super::{
+        access::Caller,
+        body::Body,
+        reply::Reply,
+        wire::{
+            Changed, Event, Items, Problem, ProblemBody, Webhook, WebhookAdded, WebhookPut,
+            WebhookTested,
+        },
+    },
+    Asked, asked,
+};
+use crate::daemon::handle::Handle;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Changing {
+    /// Check only
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Webhooks, without what opens doors elsewhere
+#[utoipa::path(get, path = "/webhooks", tag = "host", responses(
+    (status = 200, description = "done", body = Items<Webhook>),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
+pub(super) async fn list(State(handle): State<Handle>) -> Reply<Items<Webhook>> {
+    let webhooks = handle.webhooks.list().await?;
+    Ok(Json(Items::all(webhooks)))
+}
+
+/// Tell a receiver what happens from now on
+#[utoipa::path(post, path = "/webhooks", tag = "host", params(Changing), request_body = WebhookPut, responses(
+    (status = 200, description = "it was there already", body = WebhookAdded),
+    (status = 201, description = "made", body = WebhookAdded),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
+pub(super) async fn add(
+    State(handle): State<Handle>,
+    Extension(caller): Extension<Caller>,
+    query: Asked<Changing>,
+    Body(put): Body<WebhookPut>,
+) -> Result<(StatusCode, Json<WebhookAdded>), ProblemBody> {
+    let Changing { dry_run } = asked(query)?;
+    let added = handle.webhooks.add(put, dry_run).await?;
+    if added.changed && !dry_run {
+        tell(
+            &handle,
+            format!("webhook {} added", added.webhook.name),
+            caller,
+        );
+    }
+    let status = match added.changed {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    };
+    Ok((status, Json(added)))
+}
+
+/// Remove a webhook, with what waits for it
+#[utoipa::path(delete, path = "/webhooks/{name}", tag = "host",
+    params(("name" = String, Path, description = "Its name"), Changing), responses(
+    (status = 200, description = "done", body = Changed),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
+pub(super) async fn remove(
+    State(handle): State<Handle>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    query: Asked<Changing>,
+) -> Reply<Changed> {
+    let Changing { dry_run } = asked(query)?;
+    let removed = handle.webhooks.remove(name.clone(), dry_run).await?;
+    if removed.removed > 0 && !dry_run {
+        tell(&handle, format!("webhook {name} removed"), caller);
+    }
+    Ok(Json(removed))
+}
+
+/// Send a webhook an event now, and say what came of it
+#[utoipa::path(post, path = "/webhooks/{name}/test", tag = "host",
+    params(("name" = String, Path, description = "Its name")), responses(
+    (status = 200, description = "it was sent, or could not be", body = WebhookTested),
+    (status = "default", description = "refused, or failed", body = Problem),
+))]
+pub(super) async fn test(
+    State(handle): State<Handle>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Reply<WebhookTested> {
+    handle.webhooks.test(name, caller.name).await.map(Json)
+}
+
+/// Who listens hears of it like of every other change.
+fn tell(handle: &Handle, detail: String, caller: Caller) {
+    handle.feed.tell(Event::Changed {
+        time: Timestamp::now(),
+        detail,
+        by: caller.name,
+    });
+}

@@ -1,0 +1,104 @@
+//! What happens goes into the queues of webhooks.
+
+use std::{convert::Infallible, sync::Arc};
+
+use futures::FutureExt as _;
+use tokio::sync::oneshot;
+
+use super::{
+    feed::{Listener, Told},
+    owner::wire_time,
+};
+use crate::{
+    api::wire::Event,
+    host::clock,
+    webhook::{News, Webhooks},
+};
+
+/// Events that are written at once.
+const BITE: usize = 256;
+
+/// Puts everything into the queues until `end` is dropped, and then what has happened until then.
+pub async fn follow(
+    webhooks: Webhooks,
+    mut listener: Listener,
+    mut end: oneshot::Receiver<Infallible>,
+) {
+    let (mut unwritten, mut ending) = (0, false);
+    loop {
+        let mut bite = Vec::new();
+        if !ending {
+            tokio::select! {
+                told = listener.next() => bite.push(told),
+                // It can only be dropped.
+                _ = &mut end => ending = true,
+            }
+        }
+        while bite.len() < BITE
+            && let Some(told) = listener.next().now_or_never()
+        {
+            bite.push(told);
+        }
+        if bite.is_empty() {
+            return;
+        }
+        let count = bite.len() as u64;
+        match webhooks.put(news(&bite, unwritten)).await {
+            Ok(()) => unwritten = 0,
+            Err(error) => {
+                tracing::error!(%error, count, "webhooks miss events");
+                unwritten += count;
+            }
+        }
+    }
+}
+
+/// What is written: first, how much before could not be.
+fn news(bite: &[Arc<Told>], unwritten: u64) -> Vec<News> {
+    let lost = (unwritten > 0).then(|| {
+        let event = Event::Lost {
+            time: wire_time(clock::now().wall),
+            count: Some(unwritten),
+        };
+        News::new(event)
+    });
+    let told = bite.iter().map(|told| News {
+        event: told.event.clone(),
+        json: told.json.clone(),
+    });
+    lost.into_iter().chain(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{api::wire::WebhookPut, daemon::feed::Feed};
+
+    #[tokio::test]
+    async fn everything_that_happened_until_the_end_is_written() {
+        let directory = TempDir::new().expect("a directory");
+        let (webhooks, kept) = Webhooks::open(directory.path(), Vec::new()).expect("a thread");
+        kept.expect("a file");
+        let put = r#"{"name":"w","url":"https://192.0.2.1.example/"}"#;
+        let put: WebhookPut = serde_json::from_str(put).expect("a webhook");
+        webhooks.add(put, false).await.expect("room");
+        webhooks.stop(std::time::Duration::ZERO).await;
+
+        let feed = Feed::new(1);
+        let (end, ended) = oneshot::channel();
+        let following = tokio::spawn(follow(webhooks.clone(), feed.follow(), ended));
+        for number in 0..3 * BITE + 7 {
+            feed.tell(Event::Changed {
+                time: wire_time(clock::now().wall),
+                detail: number.to_string(),
+                by: "uid 0".to_owned(),
+            });
+        }
+        drop(end);
+        following.await.expect("it ends by itself");
+        let told = &webhooks.list().await.expect("no failure")[0];
+        assert_eq!(told.queued, 3 * BITE as u64 + 7);
+    }
+}
