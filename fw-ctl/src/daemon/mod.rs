@@ -159,12 +159,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     let (end, ended) = oneshot::channel();
     let server = tokio::spawn(api::server::serve(listeners, app, ended));
     let (no_more, ended) = oneshot::channel();
-    handle.webhooks.start().await?;
-    let following = tokio::spawn(webhooks::follow(
-        handle.webhooks.clone(),
-        handle.feed.follow(),
-        ended,
-    ));
+    let telling = tokio::spawn(webhooks::serve(handle.clone(), ended));
     let result = attend(&mut owner, &handle, &mut jobs, rings).await;
     if owner.roll_back_at_the_end() {
         // An alarm that nobody reads any more.
@@ -185,7 +180,7 @@ async fn serve(options: &Options) -> Result<(), Failure> {
     drop(end);
     let _ = timeout(GRACE, server).await;
     drop(no_more);
-    let _ = timeout(GRACE, following).await;
+    let _ = timeout(GRACE, telling).await;
     handle.webhooks.stop(GRACE).await;
     // Who waits for a detach waits for the socket to go: it goes last.
     drop((socket, lock));

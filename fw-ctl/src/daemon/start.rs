@@ -210,7 +210,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
     let feed = Feed::new(epoch);
     let revision = Revision::new(epoch);
     let tokens = Tokens::new(store.tokens()?);
-    let (webhooks, kept) = Webhooks::open(&options.state_dir, config.webhooks.allow.clone())?;
+    let webhooks = Webhooks::new(&options.state_dir, config.webhooks.allow.clone())?;
     let (handle, mut jobs) = Handle::new(feed.clone(), revision.clone(), tokens.clone(), webhooks);
     let choice = mirror::choose(config.mirror.backend).await;
     let mirror = Mirror::new(choice, &handle).map_err(withdraw)?;
@@ -248,7 +248,6 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         stop: false,
         remove_pins: false,
     };
-    owner.note("webhooks", kept);
     fill_and_attach(&mut owner, &mut rings, links, fallen_back)
         .await
         .map_err(withdraw)?;

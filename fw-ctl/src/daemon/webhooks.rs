@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     feed::{Listener, Told},
+    handle::Handle,
     owner::wire_time,
 };
 use crate::{
@@ -18,8 +19,21 @@ use crate::{
 /// Events that are written at once.
 const BITE: usize = 256;
 
+/// Sends webhooks, and puts everything that happens into their queues, until `end` is dropped.
+pub async fn serve(handle: Handle, end: oneshot::Receiver<Infallible>) {
+    let listener = handle.feed.follow();
+    let kept = handle.webhooks.start().await;
+    let noted = handle.call(|owner| {
+        owner.note("webhooks", kept);
+        Ok(())
+    });
+    // The daemon is ending: nobody is left to be told.
+    drop(noted.await);
+    follow(handle.webhooks, listener, end).await;
+}
+
 /// Puts everything into the queues until `end` is dropped, and then what has happened until then.
-pub async fn follow(
+async fn follow(
     webhooks: Webhooks,
     mut listener: Listener,
     mut end: oneshot::Receiver<Infallible>,
@@ -79,8 +93,8 @@ mod tests {
     #[tokio::test]
     async fn everything_that_happened_until_the_end_is_written() {
         let directory = TempDir::new().expect("a directory");
-        let (webhooks, kept) = Webhooks::open(directory.path(), Vec::new()).expect("a thread");
-        kept.expect("a file");
+        let webhooks = Webhooks::new(directory.path(), Vec::new()).expect("a thread");
+        webhooks.start().await.expect("a file");
         let put = r#"{"name":"w","url":"https://192.0.2.1.example/"}"#;
         let put: WebhookPut = serde_json::from_str(put).expect("a webhook");
         webhooks.add(put, false).await.expect("room");

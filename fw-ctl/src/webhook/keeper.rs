@@ -1,6 +1,6 @@
 //! The thread of the queue: SQLite waits for the disk, and nobody else shall.
 
-use std::{io, thread};
+use std::{io, path::PathBuf, thread};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,17 +17,27 @@ const WAITING: usize = 64;
 pub struct Keeper(mpsc::Sender<Job>);
 
 impl Keeper {
-    /// Starts the thread.
+    /// Starts the thread. The file is opened for the first job.
     ///
     /// # Errors
     /// There can be no more threads.
-    pub fn start(mut queue: Queue) -> io::Result<Self> {
+    pub fn start(directory: PathBuf) -> io::Result<Self> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING);
         thread::Builder::new()
             .name("webhooks".to_owned())
             .spawn(move || {
-                while let Some(job) = waiting.blocking_recv() {
-                    job(&mut queue);
+                let mut next = waiting.blocking_recv();
+                if next.is_none() {
+                    return;
+                }
+                match Queue::open(&directory) {
+                    Ok(mut queue) => {
+                        while let Some(job) = next {
+                            job(&mut queue);
+                            next = waiting.blocking_recv();
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "there are no webhooks"),
                 }
             })?;
         Ok(Self(jobs))
@@ -45,7 +55,7 @@ impl Keeper {
         T: Send + 'static,
         ProblemBody: From<E>,
     {
-        let gone = || ProblemBody::new(Code::NotRunning, "the daemon is ending");
+        let gone = || ProblemBody::new(Code::NotRunning, "the queue of webhooks is gone");
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |queue| {
             // Who asked may have gone; what was done stays done.

@@ -43,7 +43,7 @@ use self::{
     door::{Answer, Door},
     hook::Hook,
     keeper::Keeper,
-    queue::{Id, Queue},
+    queue::Id,
     retry::judge,
     sender::{Sender, problem_of},
     sign::{new_id, new_secret},
@@ -72,46 +72,45 @@ struct Running {
 }
 
 impl Webhooks {
-    /// Those of the state directory; nothing is sent yet. A file that cannot be used is no failure:
-    /// what is wrong with it comes with them.
+    /// Those of the state directory. Nothing is read or sent yet.
     ///
     /// # Errors
     /// There can be no more threads.
-    pub fn open(
-        directory: &Path,
-        allow: Vec<Prefix>,
-    ) -> Result<(Self, Result<(), ProblemBody>), ProblemBody> {
-        let (queue, trouble) = Queue::open(directory)?;
-        let trouble = trouble.map_err(|message| ProblemBody::new(Code::Store, message));
-        let keeper = Keeper::start(queue).map_err(|error| {
+    pub fn new(directory: &Path, allow: Vec<Prefix>) -> Result<Self, ProblemBody> {
+        let keeper = Keeper::start(directory.to_owned()).map_err(|error| {
             ProblemBody::new(Code::Internal, format!("webhooks have no thread: {error}"))
         })?;
         let host = nix::unistd::gethostname().unwrap_or_default();
-        let webhooks = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             keeper,
             door: Arc::new(Door::new(allow)),
             host: host.to_string_lossy().into(),
             senders: Mutex::default(),
-        }));
-        Ok((webhooks, trouble))
+        })))
     }
 
     /// Begins to send.
     ///
     /// # Errors
-    /// The thread is gone.
+    /// What is wrong with the file. It goes on with another, or with memory.
     pub async fn start(&self) -> Result<(), ProblemBody> {
-        let hooks = self
+        let opening = self
             .0
             .keeper
-            .call(|queue| Ok::<_, ProblemBody>(queue.hooks()));
-        for (id, hook) in hooks.await? {
+            .call(|queue| Ok::<_, ProblemBody>((queue.hooks(), queue.trouble.clone())));
+        let (hooks, trouble) = opening.await?;
+        for (id, hook) in hooks {
             self.send_for(id, hook);
         }
-        Ok(())
+        trouble.map_err(|message| ProblemBody::new(Code::Store, message))
     }
 
     fn send_for(&self, id: Id, hook: Arc<Hook>) {
+        let mut senders = self.senders();
+        // It may have been added while all were started: two would send everything twice.
+        if senders.contains_key(&id) {
+            return;
+        }
         let (news, turn) = (Arc::new(Notify::new()), Arc::new(Turn::new(())));
         let sender = Sender {
             id,
@@ -123,7 +122,7 @@ impl Webhooks {
             turn: Arc::clone(&turn),
         };
         let task = tokio::spawn(sender.run()).abort_handle();
-        self.senders().insert(id, Running { news, turn, task });
+        senders.insert(id, Running { news, turn, task });
     }
 
     fn senders(&self) -> MutexGuard<'_, BTreeMap<Id, Running>> {

@@ -63,16 +63,22 @@ pub enum End {
 pub struct Queue {
     connection: Connection,
     hooks: BTreeMap<Id, Arc<Hook>>,
+    /// What was wrong with the file.
+    pub trouble: Result<(), String>,
 }
 
 impl Queue {
-    /// Opens or makes the file. A damaged one is kept beside a new one; what was wrong comes with it.
+    /// Opens or makes the file. A damaged one is kept beside a new one.
     ///
     /// # Errors
     /// Not even memory can be had.
-    pub fn open(directory: &Path) -> rusqlite::Result<(Self, Result<(), String>)> {
+    pub fn open(directory: &Path) -> rusqlite::Result<Self> {
         let (File { connection, hooks }, trouble) = file::open(directory)?;
-        Ok((Self { connection, hooks }, trouble))
+        Ok(Self {
+            connection,
+            hooks,
+            trouble,
+        })
     }
 
     /// Every webhook.

@@ -8,8 +8,8 @@ use super::*;
 use crate::webhook::hook::tests::{entry, hook};
 
 fn queue(directory: &TempDir) -> Queue {
-    let (queue, trouble) = Queue::open(directory.path()).expect("a queue");
-    trouble.expect("the file is good");
+    let queue = Queue::open(directory.path()).expect("a queue");
+    assert_eq!(queue.trouble, Ok(()));
     queue
 }
 
@@ -261,8 +261,8 @@ fn a_damaged_file_is_kept_beside_a_new_one() {
         let directory = directory();
         let path = directory.path().join("webhooks.db");
         fs::write(&path, &damaged).expect("it can be written");
-        let (mut queue, trouble) = Queue::open(directory.path()).expect("a queue");
-        let trouble = trouble.expect_err("it is damaged");
+        let mut queue = Queue::open(directory.path()).expect("a queue");
+        let trouble = queue.trouble.clone().expect_err("it is damaged");
         added(&mut queue, "new");
         drop(queue);
         let files = fs::read_dir(directory.path()).expect("files").flatten();
@@ -281,8 +281,9 @@ fn a_damaged_file_is_kept_beside_a_new_one() {
 
 #[test]
 fn without_a_place_for_a_file_there_is_memory_and_a_word_about_it() {
-    let (mut queue, trouble) = Queue::open(Path::new("/proc/nowhere")).expect("a queue");
-    assert!(trouble.expect_err("no file").contains("in memory"));
+    let mut queue = Queue::open(Path::new("/proc/nowhere")).expect("a queue");
+    let trouble = queue.trouble.clone().expect_err("no file");
+    assert!(trouble.contains("in memory"), "{trouble}");
     let id = added(&mut queue, "w");
     queue.put(&blocks(0..3), at(0)).expect("room");
     let message = queue

@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use fw_ctl::store;
 use fw_tests::lab::{
     Lab,
     address::{V4, V6},
@@ -169,13 +170,7 @@ fn corrupt_database_is_an_error_and_neither_touched_nor_deleted() {
     let daemon = lab.daemon().start();
     lab.fw(&["block", V4.block]).must(0);
     daemon.term();
-    let files = fs::read_dir(lab.state())
-        .expect("the state directory")
-        .flatten();
-    let database = files
-        .map(|file| file.path())
-        .find(|file| fs::read(file).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3")));
-    let database = database.expect("a database");
+    let database = lab.state().join(store::FILE);
     let whole = fs::read(&database).expect("the database can be read");
 
     let mut torn = whole.clone();

@@ -283,8 +283,10 @@ fn damaged_file_is_an_alarm_and_not_the_end() {
     std::fs::remove_file(state.join("webhooks.db-wal")).expect("it is there");
     std::fs::write(state.join("webhooks.db"), "no database").expect("it can be written");
     let _daemon = outside.daemon();
-    let status = outside.lab.json(&["status"]).to_string();
-    assert!(status.contains("webhooks.db.damaged-"), "{status}");
+    eventually("there is an alarm", || {
+        let status = outside.lab.json(&["status"]).to_string();
+        status.contains("webhooks.db.damaged-")
+    });
     assert_eq!(outside.lab.json(&["webhook"])["total"], 0);
     outside.add("w", &at_name(receiver.port));
     let blocked = outside.block(1..3);
