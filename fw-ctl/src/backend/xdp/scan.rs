@@ -5,6 +5,7 @@ use std::{
     io,
     net::IpAddr,
     os::fd::{AsFd as _, AsRawFd, RawFd},
+    sync::atomic::Ordering,
 };
 
 use aya::{
@@ -19,11 +20,12 @@ use fw_common::{
 use super::{
     fields::Fields,
     load::{self, LoadError},
-    sys,
+    sys::{self, Mapped},
 };
 
-/// Elements of one batch.
-const BATCH: usize = 4096;
+/// Words of a slot, and those of them that hold its source.
+const SLOT_WORDS: usize = size_of::<Slot>() / size_of::<u64>();
+const SOURCE_WORDS: usize = 2;
 
 /// The detector's maps.
 pub struct Scan {
@@ -131,30 +133,21 @@ impl Scan {
         Ok(decode_slot(&bytes))
     }
 
-    /// Calls `each` with every slot that holds a source.
+    /// Calls `each` with every slot that holds a source. They are looked at where the program has
+    /// them: most are free, and copying all would hold the daemon up.
     ///
     /// # Errors
-    /// What `bpf(2)` says.
-    pub fn slots(&self, mut each: impl FnMut(Slot)) -> io::Result<()> {
-        const SIZE: usize = size_of::<Slot>();
-        let mut keys = vec![0; 4 * BATCH];
-        let mut values = vec![0; SIZE * BATCH];
-        let mut cursor = None;
-        loop {
-            let map = self.slots.fd().as_fd();
-            let (count, ended) =
-                sys::lookup_batch(map, &mut cursor, &mut keys, &mut values, BATCH)?;
-            values
-                .chunks_exact(SIZE)
-                .take(count)
-                // Most are free, and are not worth reading.
-                .filter(|bytes| !bytes.starts_with(&[0; 16]))
-                .filter_map(decode_slot)
-                .for_each(&mut each);
-            if ended {
-                return Ok(());
-            }
-        }
+    /// The map cannot be mapped.
+    pub fn slots(&self, each: impl FnMut(Slot)) -> io::Result<()> {
+        let words = SLOT_WORDS * abi::SCAN.capacity as usize;
+        let mapped = Mapped::new(self.slots.fd().as_fd(), words)?;
+        let slots = mapped.words().chunks_exact(SLOT_WORDS);
+        slots
+            .map(|slot| slot.iter().map(|word| word.load(Ordering::Relaxed)))
+            .filter(|words| words.clone().take(SOURCE_WORDS).any(|word| word != 0))
+            .filter_map(|words| decode_slot(&words.flat_map(u64::to_ne_bytes).collect::<Vec<u8>>()))
+            .for_each(each);
+        Ok(())
     }
 }
 
