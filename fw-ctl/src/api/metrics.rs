@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::wire::{Code, Problem, ProblemBody};
+use super::wire::{Code, Problem, ProblemBody, Webhook};
 use crate::daemon::{handle::Handle, meters::Metrics};
 
 /// What the text is, in the words of OpenMetrics.
@@ -27,7 +27,8 @@ const OTHERS: &str = "other";
 ))]
 pub async fn scrape(State(handle): State<Handle>) -> Result<Response, ProblemBody> {
     let metrics = handle.call(|owner| owner.metrics()).await?;
-    let text = encode(&metrics).map_err(|error| {
+    let webhooks = handle.webhooks.list().await?;
+    let text = encode(&metrics, &webhooks).map_err(|error| {
         let message = format!("the metrics cannot be written: {error}");
         ProblemBody::new(Code::Internal, message)
     })?;
@@ -38,13 +39,14 @@ pub async fn scrape(State(handle): State<Handle>) -> Result<Response, ProblemBod
 ///
 /// # Errors
 /// Never: a `String` takes everything.
-pub fn encode(metrics: &Metrics) -> Result<String, std::fmt::Error> {
+pub fn encode(metrics: &Metrics, webhooks: &[Webhook]) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("fwctl");
     packets(&mut registry, metrics);
     tables(&mut registry, metrics);
     changes(&mut registry, metrics);
     scans(&mut registry, metrics);
     health(&mut registry, metrics);
+    receivers(&mut registry, webhooks);
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -175,6 +177,25 @@ fn health(registry: &mut Registry, metrics: &Metrics) {
         "Version of the daemon and of its kernel tables",
         Info::new(build),
     );
+}
+
+fn receivers(registry: &mut Registry, webhooks: &[Webhook]) {
+    let (events, queued) = (Family::default(), Family::default());
+    for webhook in webhooks {
+        for (outcome, number) in [
+            ("delivered", webhook.delivered),
+            ("failed", webhook.failed),
+            ("dropped", webhook.dropped),
+        ] {
+            let labels = labels([("webhook", &webhook.name), ("outcome", outcome)]);
+            count(&events, &labels, number);
+        }
+        let waiting = usize::try_from(webhook.queued).unwrap_or(usize::MAX);
+        set(&queued, &labels([("webhook", &webhook.name)]), waiting);
+    }
+    let help = "Events for a webhook by what became of them";
+    registry.register("webhook_events", help, events);
+    registry.register("webhook_queued", "Events that wait for a webhook", queued);
 }
 
 /// Names and values.

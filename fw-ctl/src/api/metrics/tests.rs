@@ -46,8 +46,15 @@ fn snapshot() -> Metrics {
     }
 }
 
+fn webhook() -> Webhook {
+    let text = r#"{"name":"pager","url":"https://example.com/...","format":"slack","events":"scan",
+        "lists":[],"min_ttl_s":null,"created_at":"2026-11-22T10:00:00Z","queued":2,"oldest_s":5,
+        "delivered":7,"failed":1,"dropped":3,"tried_at":null,"status":200,"problem":null}"#;
+    serde_json::from_str(text).expect("a webhook")
+}
+
 fn text() -> String {
-    encode(&snapshot()).expect("a string takes everything")
+    encode(&snapshot(), &[webhook()]).expect("a string takes everything")
 }
 
 /// The labels of each series, by its name.
@@ -141,7 +148,7 @@ fn what_never_was_counted_is_left_out() {
             .iter_mut()
             .for_each(|(_, counter)| *counter = Counter::default());
     }
-    let text = encode(&none).expect("a string takes everything");
+    let text = encode(&none, &[]).expect("a string takes everything");
     assert!(!series(&text).contains_key("fwctl_packets_total"), "{text}");
 }
 
@@ -149,7 +156,7 @@ fn what_never_was_counted_is_left_out() {
 fn a_name_cannot_break_out_of_its_label() {
     let mut hostile = snapshot();
     hostile.entries = vec![("a\"} 1\nevil{x=\"\\".into(), Count::default())];
-    let text = encode(&hostile).expect("a string takes everything");
+    let text = encode(&hostile, &[]).expect("a string takes everything");
     let lines = text
         .lines()
         .filter(|line| line.starts_with("fwctl_entries"));
