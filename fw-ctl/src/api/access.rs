@@ -4,9 +4,16 @@
 
 pub mod names;
 
-use std::{net::IpAddr, num::NonZero, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    num::NonZero,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
+    body::{Body, to_bytes},
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
@@ -17,10 +24,12 @@ use governor::{
     clock::{Clock as _, DefaultClock},
     state::keyed::HashMapStateStore,
 };
+use hyper::body::Body as _;
 use tokio::{sync::Semaphore, time::timeout};
 
 use self::names::Names;
 use super::{
+    body,
     server::Peer,
     wire::{Code, ProblemBody},
 };
@@ -28,18 +37,20 @@ use crate::{
     daemon::{
         owner::Owner,
         revision::IfMatch,
-        tokens::{Scope, Tokens},
+        tokens::{Scope, Token, Tokens},
     },
     host::clock,
 };
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// As recorded with a change: `uid 0`, `token NAME`.
     pub name: String,
     /// What it may do.
     pub scope: Scope,
+    /// What it came in with, over TCP.
+    pub token: Option<Token>,
 }
 
 /// Wrong tokens that an address may send at once, and how long until it may send one more.
@@ -54,6 +65,9 @@ const RATES_KEPT: usize = 4096;
 /// Requests from TCP that are worked on at once: the others wait, so that the daemon's loop always has
 /// room for the Unix socket.
 const AT_WORK: usize = 8;
+
+/// Requests of one token that are read, or worked on, at once.
+const OF_ONE: usize = 4;
 
 /// How long a request from TCP may take to come and be answered.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,6 +85,7 @@ struct Inner {
     guesses: Rates,
     requests: Rates,
     at_work: Semaphore,
+    turns: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// Who may use the Unix socket.
@@ -105,7 +120,16 @@ impl Gate {
             guesses: rates(GUESSES),
             requests: rates(REQUESTS),
             at_work: Semaphore::new(AT_WORK),
+            turns: Mutex::default(),
         }))
+    }
+
+    /// The turns of one caller. Those of whoever has no request are forgotten.
+    fn turns_of(&self, caller: &Caller) -> Arc<Semaphore> {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turns| Arc::strong_count(turns) > 1);
+        let turns = turns.entry(caller.name.clone());
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(OF_ONE))))
     }
 
     fn caller(&self, peer: Peer, headers: &HeaderMap) -> Result<Caller, ProblemBody> {
@@ -113,6 +137,7 @@ impl Gate {
             Peer::Unix(Some(uid)) if self.0.members.admits(uid) => Ok(Caller {
                 name: format!("uid {uid}"),
                 scope: Scope::Local,
+                token: None,
             }),
             Peer::Unix(uid) => {
                 let who = uid.map_or("an unknown user".to_owned(), |uid| format!("uid {uid}"));
@@ -133,10 +158,14 @@ impl Gate {
         });
         let now = clock::now().wall;
         match secret.and_then(|secret| self.0.tokens.find(secret, now)) {
-            Some((name, scope)) => {
-                let name = format!("token {name}");
+            Some(token) => {
+                let name = format!("token {}", token.name);
                 ask(&self.0.requests, &name)?;
-                Ok(Caller { name, scope })
+                Ok(Caller {
+                    name,
+                    scope: token.scope,
+                    token: Some(token),
+                })
             }
             None => {
                 let message = match secret {
@@ -195,11 +224,18 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
     if let Err(problem) = caller.must(needed(request.method())) {
         return problem.into_response();
     }
-    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(caller.clone());
     if !matches!(peer, Some(Peer::Tcp(_))) {
         return next.run(request).await;
     }
     let answered = timeout(PATIENCE, async {
+        // Whoever sends slowly, or much, takes nobody's turn but its own.
+        let own = gate.turns_of(&caller);
+        let _own = own.acquire().await;
+        let request = match whole(request).await {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
         // It is never closed.
         let _turn = gate.0.at_work.acquire().await;
         next.run(request).await
@@ -208,6 +244,18 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
         let message = "the request took too long, nothing was changed unless it was whole";
         ProblemBody::new(Code::Timeout, message).into_response()
     })
+}
+
+/// A request whose body has come.
+async fn whole(request: Request) -> Result<Request, ProblemBody> {
+    let (parts, body) = request.into_parts();
+    let most = body::MAX_BYTES_OVER_TCP;
+    if body.size_hint().lower() > most as u64 {
+        return Err(body::too_large(most));
+    }
+    let bytes = to_bytes(body, most).await;
+    let bytes = bytes.map_err(|_| body::too_large(most))?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 /// Lets only those through who are on this host.

@@ -34,7 +34,7 @@ use super::{
 const MAX_BYTES: usize = 256 << 20;
 
 /// Largest body over TCP.
-const MAX_BYTES_OVER_TCP: usize = 8 << 20;
+pub(super) const MAX_BYTES_OVER_TCP: usize = 8 << 20;
 
 /// How long the next piece of a body may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -162,7 +162,7 @@ fn bad(message: impl Into<String>) -> ProblemBody {
     ProblemBody::new(Code::BadInput, message)
 }
 
-fn too_large(most: usize) -> ProblemBody {
+pub(super) fn too_large(most: usize) -> ProblemBody {
     let mib = most >> 20;
     let message = format!("the body is larger than {mib} MiB, nothing was changed");
     ProblemBody::new(Code::TooLarge, message)

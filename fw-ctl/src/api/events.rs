@@ -1,14 +1,15 @@
 //! `GET /events`: what happens, as server-sent events (WHATWG HTML, section 9.2).
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, future::pending, time::Duration};
 
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{Extension, Query, State, rejection::QueryRejection},
     http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 
+use super::access::Caller;
 use super::wire::{self, Code, EventKind, EventsQuery, Kinds, Problem, ProblemBody};
 use crate::daemon::{
     feed::{Listener, Told},
@@ -26,6 +27,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 ))]
 pub async fn stream(
     State(handle): State<Handle>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ProblemBody> {
@@ -48,6 +50,15 @@ pub async fn stream(
         kinds,
     };
     let stream = futures::stream::unfold(source, next);
+    // Whoever may ask no more hears no more.
+    let tokens = handle.tokens;
+    let lapse = async move {
+        match caller.token {
+            Some(token) => tokens.lapse(token).await,
+            None => pending().await,
+        }
+    };
+    let stream = stream.take_until(Box::pin(lapse));
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 

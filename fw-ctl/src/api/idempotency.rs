@@ -115,6 +115,12 @@ async fn keyed(
     let mut hash = Sha256::new();
     hash.update(parts.method.as_str());
     hash.update(parts.uri.to_string());
+    // A condition or a type that was corrected makes it another request.
+    for name in [header::IF_MATCH, header::CONTENT_TYPE] {
+        let value = parts.headers.get(&name).map(HeaderValue::as_bytes);
+        hash.update(value.unwrap_or_default());
+        hash.update([0]);
+    }
     hash.update(&body);
     let hash: [u8; 32] = hash.finalize().into();
     if let Some(told) = keys.kept().take(&name, hash) {

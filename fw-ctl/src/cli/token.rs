@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::{
-    api::wire::{Items, Token, TokenMade, TokenPut},
+    api::wire::{Code, Items, ProblemBody, Token, TokenMade, TokenPut},
     cli::{
         Context,
         client::encode,
@@ -76,6 +76,14 @@ fn add(args: &Add, context: &Context) -> Result<()> {
         ttl_s: args.ttl.secs(),
     };
     if context.global.dry_run {
+        if fetch(context)?
+            .items
+            .iter()
+            .any(|token| token.name == put.name)
+        {
+            let message = format!("there is a token {} already", escape(&put.name));
+            return Err(ProblemBody::new(Code::Conflict, message).into());
+        }
         context.output.note(format_args!(
             "a token {} would be made, it may {}",
             escape(&put.name),

@@ -1,14 +1,11 @@
 //! Tokens: who may use the API over TCP. A token is 256 random bits, so what is kept of it is a plain
 //! hash: nobody finds the token that has it.
 
-use std::{
-    str::FromStr,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
-};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     owner::{Owner, wire_time},
@@ -72,45 +69,60 @@ pub struct Token {
     pub expires: Option<WallSecs>,
 }
 
+impl Token {
+    fn holds(&self, now: WallSecs) -> bool {
+        self.expires.is_none_or(|end| now < end)
+    }
+}
+
+/// How often is looked whether a token in use has come to its end.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Tokens there may be.
 const MAX_TOKENS: usize = 64;
 
 /// All tokens; every clone knows the same ones.
 #[derive(Clone, Debug, Default)]
-pub struct Tokens(Arc<RwLock<Vec<Token>>>);
+pub struct Tokens(Arc<watch::Sender<Vec<Token>>>);
 
 impl Tokens {
     /// These.
     pub fn new(tokens: Vec<Token>) -> Self {
-        Self(Arc::new(RwLock::new(tokens)))
+        Self(Arc::new(watch::Sender::new(tokens)))
     }
 
     /// Whose token this is. Takes the same time whether it is nobody's or whose it is.
-    pub fn find(&self, secret: &str, now: WallSecs) -> Option<(String, Scope)> {
+    pub fn find(&self, secret: &str, now: WallSecs) -> Option<Token> {
         let presented: [u8; 32] = Sha256::digest(secret).into();
         let mut found = None;
         for token in self.all().iter() {
             if bool::from(token.hash.ct_eq(&presented)) {
-                found = Some((token.name.clone(), token.scope, token.expires));
+                found = Some(token.clone());
             }
         }
-        let (name, scope, expires) = found?;
-        expires.is_none_or(|end| now < end).then_some((name, scope))
+        found.filter(|token| token.holds(now))
+    }
+
+    /// Waits until a token holds no more: it was revoked, or has come to its end.
+    pub async fn lapse(self, token: Token) {
+        let mut changes = self.0.subscribe();
+        loop {
+            let is_there = changes.borrow_and_update().contains(&token);
+            if !is_there || !token.holds(clock::now().wall) {
+                return;
+            }
+            // Neither a change nor a jump of the clock is missed for long.
+            let _changed = timeout(LOOK, changes.changed()).await;
+        }
     }
 
     /// Whether there are any that still hold.
     pub fn is_empty(&self, now: WallSecs) -> bool {
-        let holds = |token: &Token| token.expires.is_none_or(|end| now < end);
-        !self.all().iter().any(holds)
+        !self.all().iter().any(|token| token.holds(now))
     }
 
-    fn all(&self) -> RwLockReadGuard<'_, Vec<Token>> {
-        // A list is exchanged whole: whoever panicked left it as it was.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, tokens: Vec<Token>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    fn all(&self) -> watch::Ref<'_, Vec<Token>> {
+        self.0.borrow()
     }
 }
 
@@ -145,6 +157,9 @@ impl Owner {
     pub fn token_add(&mut self, put: &TokenPut, by: &str) -> Result<TokenMade, Failure> {
         let name = name(&put.name)?;
         let scope: Scope = put.scope.parse().map_err(bad_input)?;
+        if put.ttl_s == Some(0) {
+            return Err(bad_input("a token of 0 seconds would end before it begins"));
+        }
         let mut tokens = self.tokens.all().clone();
         if tokens.iter().any(|token| token.name == name) {
             let message = format!("there is a token {name} already");
@@ -202,7 +217,7 @@ impl Owner {
         change.write_tokens(&tokens)?;
         change.record(now, by, detail)?;
         change.commit()?;
-        self.tokens.set(tokens);
+        self.tokens.0.send_replace(tokens);
         self.tell(now, by, detail);
         Ok(())
     }
@@ -258,7 +273,10 @@ mod tests {
             token("a", "one", Scope::Read, None),
             token("b", "two", Scope::Write, Some(100)),
         ]);
-        let find = |secret: &str, now| tokens.find(secret, WallSecs(now));
+        let find = |secret: &str, now| {
+            let found = tokens.find(secret, WallSecs(now));
+            found.map(|token| (token.name, token.scope))
+        };
         assert_eq!(find("one", 1000), Some(("a".into(), Scope::Read)));
         assert_eq!(find("two", 99), Some(("b".into(), Scope::Write)));
         for (secret, now) in [("two", 100), ("", 1), ("on", 1), ("ones", 1), ("ONE", 1)] {
@@ -267,6 +285,28 @@ mod tests {
         assert!(!tokens.is_empty(WallSecs(1000)));
         let ended = Tokens::new(vec![token("b", "two", Scope::Write, Some(100))]);
         assert!(ended.is_empty(WallSecs(100)) && !ended.is_empty(WallSecs(99)));
+    }
+
+    #[tokio::test]
+    async fn a_token_lapses_when_it_is_revoked_or_ends_and_no_earlier() {
+        let soon = |token: &Token, tokens: &Tokens| {
+            timeout(
+                Duration::from_millis(50),
+                tokens.clone().lapse(token.clone()),
+            )
+        };
+        let [kept, revoked] = ["kept", "revoked"].map(|name| token(name, name, Scope::Read, None));
+        let ended = token("ended", "ended", Scope::Read, Some(1));
+        let tokens = Tokens::new(vec![kept.clone(), revoked.clone(), ended.clone()]);
+        assert!(soon(&ended, &tokens).await.is_ok());
+        assert!(soon(&revoked, &tokens).await.is_err(), "it holds");
+        let waiting = tokio::spawn(tokens.clone().lapse(revoked));
+        tokio::task::yield_now().await;
+        // Another one of the same name is another one.
+        let other = token("revoked", "another", Scope::Read, None);
+        tokens.0.send_replace(vec![kept.clone(), other]);
+        assert!(timeout(Duration::from_secs(5), waiting).await.is_ok());
+        assert!(soon(&kept, &tokens).await.is_err(), "it holds");
     }
 
     #[test]

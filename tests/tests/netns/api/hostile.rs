@@ -185,3 +185,26 @@ fn who_opens_connections_and_says_nothing_is_sent_away_and_the_socket_answers() 
         assert!(!still_open, "a connection that says nothing is still open");
     }
 }
+
+#[test]
+fn who_sends_bodies_slowly_keeps_nobody_else_waiting() {
+    let lab = Lab::alone();
+    let _daemon = listening(&lab);
+    let (slow, other) = (lab.token("slow", "write"), lab.token("other", "read"));
+    let head = format!(
+        "POST /api/v1/blocks HTTP/1.1\r\nHost: {API}\r\nAuthorization: Bearer {slow}\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+    );
+    let held: Vec<TcpStream> = (0..32)
+        .map(|_| {
+            let mut stream = lab.tcp();
+            stream.write_all(head.as_bytes()).expect("it is taken");
+            stream
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    assert_eq!(lab.ask(&status().token(&other)).status, 200);
+    let waited = start.elapsed();
+    assert!(waited < Duration::from_secs(4), "waited {waited:?}");
+    drop(held);
+}

@@ -1,8 +1,15 @@
 //! Tokens: made, listed, revoked, ended.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+};
 
-use fw_tests::lab::{Lab, daemon::eventually, http::API};
+use fw_tests::lab::{
+    Lab,
+    daemon::eventually,
+    http::{API, Ask},
+};
 
 use super::{listening, status};
 
@@ -60,6 +67,37 @@ fn token_ends_on_time() {
 }
 
 #[test]
+fn stream_ends_with_the_token_it_was_opened_with() {
+    let lab = Lab::new();
+    let _daemon = listening(&lab);
+    let [gone, kept] = ["gone", "kept"].map(|name| lab.token(name, "read"));
+    let [mut lapsed, mut held] = [&gone, &kept].map(|token| {
+        let mut stream = lab.tcp();
+        let ask = Ask::new("GET /api/v1/events").token(token);
+        stream
+            .write_all(ask.text(API).as_bytes())
+            .expect("it is taken");
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).expect("an answer");
+        assert_eq!(&line, b"HTTP/1.1 200");
+        stream
+    });
+    lab.fw(&["token", "del", "gone"]).must(0);
+    let mut told = String::new();
+    // It has an end; the other one goes on.
+    lapsed.read_to_string(&mut told).expect("it ends");
+    lab.fw(&["block", "203.0.113.77"]).must(0);
+    assert!(!told.contains("203.0.113.77"), "{told}");
+    let mut told = Vec::new();
+    eventually("the other one hears of the block", || {
+        let mut piece = [0; 4096];
+        let length = held.read(&mut piece).expect("it goes on");
+        told.extend_from_slice(&piece[..length]);
+        String::from_utf8_lossy(&told).contains("203.0.113.77")
+    });
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_a_trial_makes_nothing() {
     let lab = Lab::new();
     let _daemon = lab.daemon().start();
@@ -72,9 +110,12 @@ fn what_makes_no_sense_is_refused_and_a_trial_makes_nothing() {
         .saying("is no name");
     add(&["x", "--scope", "read", "--dry-run"]).must(0);
     add(&["x", "--scope", "read"]).must(0);
-    add(&["x", "--scope", "write"])
-        .must(10)
-        .saying("there is a token x already");
+    for arguments in [
+        &["x", "--scope", "write"][..],
+        &["x", "--scope", "write", "-n"],
+    ] {
+        add(arguments).must(10).saying("there is a token x already");
+    }
     lab.fw(&["token", "del", "x", "--dry-run"]).must(0);
     assert_eq!(lab.json(&["token", "list"])["total"], 1);
 }
