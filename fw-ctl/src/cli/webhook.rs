@@ -4,7 +4,7 @@ mod show;
 
 use std::{
     fs,
-    io::{self, BufRead as _},
+    io::{self, BufRead as _, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -164,6 +164,19 @@ fn first_line(path: &Path) -> Result<String, ProblemBody> {
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
+/// Bytes of a secret or a template; a device has no end.
+const MAX_BYTES: u64 = 64 << 10;
+
+fn bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = fs::File::open(path)?.take(MAX_BYTES + 1);
+    file.read_to_string(&mut text)?;
+    match text.len() as u64 > MAX_BYTES {
+        true => Err(io::Error::other("larger than 64 KiB")),
+        false => Ok(text),
+    }
+}
+
 /// A file, or a line of stdin.
 fn read(path: &Path) -> Result<String, ProblemBody> {
     let text = match path.to_str() {
@@ -171,7 +184,7 @@ fn read(path: &Path) -> Result<String, ProblemBody> {
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).map(|_| line)
         }
-        _ => fs::read_to_string(path),
+        _ => bounded(path),
     };
     text.map_err(|error| {
         let code = match error.kind() {
@@ -180,4 +193,16 @@ fn read(path: &Path) -> Result<String, ProblemBody> {
         };
         ProblemBody::new(code, format!("cannot read {}: {error}", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_refused_and_a_pipe_is_read() {
+        let refused = bounded(Path::new("/dev/zero")).expect_err("it has no end");
+        assert_eq!(refused.to_string(), "larger than 64 KiB");
+        assert_eq!(bounded(Path::new("/dev/null")).ok().as_deref(), Some(""));
+    }
 }
