@@ -1,36 +1,27 @@
 //! Who may do what: over the Unix socket whoever the socket admits, over TCP whoever has a token.
 //!
 //! - [`names`]: `Host` and `Origin`
+//! - [`rates`]: how often somebody may ask
+//! - [`turns`]: how much is done at once
 
 pub mod names;
+mod rates;
+mod turns;
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    num::NonZero,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{Extensions, HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-    state::keyed::HashMapStateStore,
-};
-use hyper::body::Body as _;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
-use self::names::Names;
+use self::{names::Names, rates::Rates, turns::Turns};
 use super::{
     body,
-    server::Peer,
+    server::{Peer, room::Key},
     wire::{Code, ProblemBody},
 };
 use crate::{
@@ -53,26 +44,14 @@ pub struct Caller {
     pub token: Option<Token>,
 }
 
-/// Wrong tokens that an address may send at once, and how long until it may send one more.
-const GUESSES: (NonZero<u32>, Duration) = (NonZero::new(60).unwrap(), Duration::from_secs(1));
+/// Wrong tokens that a host may send at once, and how long until it may send one more.
+const GUESSES: (u32, Duration) = (60, Duration::from_secs(1));
 
 /// Requests a token may send at once, and how long until it may send one more.
-const REQUESTS: (NonZero<u32>, Duration) = (NonZero::new(200).unwrap(), Duration::from_millis(10));
-
-/// Addresses and tokens whose rates are kept, before those that are at rest are forgotten.
-const RATES_KEPT: usize = 4096;
-
-/// Requests from TCP that are worked on at once: the others wait, so that the daemon's loop always has
-/// room for the Unix socket.
-const AT_WORK: usize = 8;
-
-/// Requests of one token that are read, or worked on, at once.
-const OF_ONE: usize = 4;
+const REQUESTS: (u32, Duration) = (200, Duration::from_millis(10));
 
 /// How long a request from TCP may take to come and be answered.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-type Rates = RateLimiter<String, HashMapStateStore<String>, DefaultClock>;
 
 /// What stands before the endpoints.
 #[derive(Clone)]
@@ -82,10 +61,9 @@ struct Inner {
     members: Members,
     tokens: Tokens,
     names: Names,
-    guesses: Rates,
-    requests: Rates,
-    at_work: Semaphore,
-    turns: Mutex<HashMap<String, Arc<Semaphore>>>,
+    guesses: Rates<Key>,
+    requests: Rates<String>,
+    turns: Turns,
 }
 
 /// Who may use the Unix socket.
@@ -109,27 +87,14 @@ impl Members {
 impl Gate {
     /// For these members of the Unix socket, and these names of the host.
     pub fn new(members: Members, tokens: Tokens, names: Names) -> Self {
-        let rates = |(burst, pause)| -> Rates {
-            let quota = Quota::with_period(pause).expect("longer than nothing");
-            RateLimiter::hashmap(quota.allow_burst(burst))
-        };
         Self(Arc::new(Inner {
             members,
             tokens,
             names,
-            guesses: rates(GUESSES),
-            requests: rates(REQUESTS),
-            at_work: Semaphore::new(AT_WORK),
-            turns: Mutex::default(),
+            guesses: Rates::new(GUESSES),
+            requests: Rates::new(REQUESTS),
+            turns: Turns::default(),
         }))
-    }
-
-    /// The turns of one caller. Those of whoever has no request are forgotten.
-    fn turns_of(&self, caller: &Caller) -> Arc<Semaphore> {
-        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turns| Arc::strong_count(turns) > 1);
-        let turns = turns.entry(caller.name.clone());
-        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(OF_ONE))))
     }
 
     fn caller(&self, peer: Peer, headers: &HeaderMap) -> Result<Caller, ProblemBody> {
@@ -160,7 +125,7 @@ impl Gate {
         match secret.and_then(|secret| self.0.tokens.find(secret, now)) {
             Some(token) => {
                 let name = format!("token {}", token.name);
-                ask(&self.0.requests, &name)?;
+                self.0.requests.ask(&name)?;
                 Ok(Caller {
                     name,
                     scope: token.scope,
@@ -170,7 +135,7 @@ impl Gate {
             None => {
                 let message = match secret {
                     Some(_) => {
-                        ask(&self.0.guesses, &network(address))?;
+                        self.0.guesses.ask(&Key::host(address))?;
                         "the token is none of ours"
                     }
                     None => "a token is needed: `Authorization: Bearer TOKEN`",
@@ -180,30 +145,6 @@ impl Gate {
             }
         }
     }
-}
-
-/// Who is counted as one: an address, or with IPv6 a /64.
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
-    }
-}
-
-fn ask(rates: &Rates, key: &String) -> Result<(), ProblemBody> {
-    if rates.len() > RATES_KEPT {
-        rates.retain_recent();
-        rates.shrink_to_fit();
-    }
-    rates.check_key(key).map_err(|until| {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        let secs = wait.as_secs() + 1;
-        let message = format!("too many requests, the next one in {secs} s");
-        ProblemBody {
-            retry_after_s: Some(secs),
-            ..ProblemBody::new(Code::TooMany, message)
-        }
-    })
 }
 
 /// What a request needs: to change something, more than to read.
@@ -230,14 +171,13 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
     let answered = timeout(PATIENCE, async {
         // Whoever sends slowly, or much, takes nobody's turn but its own.
-        let own = gate.turns_of(&caller);
-        let _own = own.acquire().await;
-        let request = match whole(request).await {
+        let turns = &gate.0.turns;
+        let _own = turns.own(&caller.name).await;
+        let request = match body::whole(request).await {
             Ok(request) => request,
             Err(problem) => return problem.into_response(),
         };
-        // It is never closed.
-        let _turn = gate.0.at_work.acquire().await;
+        let _turn = turns.work().await;
         next.run(request).await
     });
     answered.await.unwrap_or_else(|_| {
@@ -246,25 +186,12 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
     })
 }
 
-/// A request whose body has come.
-async fn whole(request: Request) -> Result<Request, ProblemBody> {
-    let (parts, body) = request.into_parts();
-    let most = body::MAX_BYTES_OVER_TCP;
-    if body.size_hint().lower() > most as u64 {
-        return Err(body::too_large(most));
-    }
-    let bytes = to_bytes(body, most).await;
-    let bytes = bytes.map_err(|_| body::too_large(most))?;
-    Ok(Request::from_parts(parts, Body::from(bytes)))
-}
-
 /// Lets only those through who are on this host.
 pub async fn local_only(request: Request, next: Next) -> Response {
-    let caller = request.extensions().get::<Caller>();
-    match caller.map(|caller| caller.must(Scope::Local)) {
-        Some(Ok(())) => next.run(request).await,
-        Some(Err(problem)) => problem.into_response(),
-        None => ProblemBody::new(Code::Internal, "nobody asked").into_response(),
+    let caller = Caller::of(request.extensions());
+    match caller.and_then(|caller| caller.must(Scope::Local)) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
 }
 
@@ -300,8 +227,7 @@ impl<S: Sync> FromRequestParts<S> for Asker {
     type Rejection = ProblemBody;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ProblemBody> {
-        let caller = parts.extensions.get::<Caller>();
-        let caller = caller.ok_or_else(|| ProblemBody::new(Code::Internal, "nobody asked"))?;
+        let caller = Caller::of(&parts.extensions)?;
         let seen = parts.headers.get(header::IF_MATCH);
         Ok(Self {
             name: caller.name.clone(),
@@ -314,6 +240,15 @@ impl<S: Sync> FromRequestParts<S> for Asker {
 }
 
 impl Caller {
+    /// Who sent this request.
+    ///
+    /// # Errors
+    /// It did not come through the [`Gate`].
+    pub fn of(extensions: &Extensions) -> Result<&Self, ProblemBody> {
+        let nobody = || ProblemBody::new(Code::Internal, "nobody asked");
+        extensions.get().ok_or_else(nobody)
+    }
+
     fn must(&self, needed: Scope) -> Result<(), ProblemBody> {
         if self.scope >= needed {
             return Ok(());

@@ -9,9 +9,9 @@ use std::{
 use axum::{
     body::{Body as Incoming, Bytes},
     extract::{FromRequest, Request},
-    http::header,
+    http::{Extensions, header},
 };
-use bytes::Buf as _;
+use bytes::{Buf as _, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
@@ -34,7 +34,7 @@ use super::{
 const MAX_BYTES: usize = 256 << 20;
 
 /// Largest body over TCP.
-pub(super) const MAX_BYTES_OVER_TCP: usize = 8 << 20;
+const MAX_BYTES_OVER_TCP: usize = 8 << 20;
 
 /// How long the next piece of a body may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,18 +60,8 @@ impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Body<T> {
         if kind.is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
             return Err(bad("the body must be application/json"));
         }
-        let most = match request.extensions().get() {
-            Some(Peer::Tcp(_)) => MAX_BYTES_OVER_TCP,
-            _ => MAX_BYTES,
-        };
-        let mut body = Limited {
-            body: request.into_body(),
-            most,
-            left: most,
-        };
-        if body.body.size_hint().lower() > most as u64 {
-            return Err(too_large(most));
-        }
+        let most = most(request.extensions());
+        let mut body = Limited::new(request.into_body(), most)?;
         let mut start = Vec::new();
         while let Some(piece) = body.next().await? {
             start.extend_from_slice(&piece);
@@ -88,6 +78,31 @@ impl<T: DeserializeOwned + Send + 'static, S: Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A request whose body has come.
+pub async fn whole(request: Request) -> Result<Request, ProblemBody> {
+    let (parts, body) = request.into_parts();
+    let bytes = up_to(most(&parts.extensions), body).await?;
+    Ok(Request::from_parts(parts, Incoming::from(bytes)))
+}
+
+/// All of a body that has so many bytes at most.
+pub async fn up_to(most: usize, body: Incoming) -> Result<Bytes, ProblemBody> {
+    let mut body = Limited::new(body, most)?;
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = body.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+/// How large a body from there may be.
+fn most(extensions: &Extensions) -> usize {
+    match extensions.get() {
+        Some(Peer::Tcp(_)) => MAX_BYTES_OVER_TCP,
+        _ => MAX_BYTES,
+    }
+}
+
 /// A body that may have so many bytes more.
 struct Limited {
     body: Incoming,
@@ -96,6 +111,15 @@ struct Limited {
 }
 
 impl Limited {
+    /// Refuses at once what says that it is larger.
+    fn new(body: Incoming, most: usize) -> Result<Self, ProblemBody> {
+        if body.size_hint().lower() > most as u64 {
+            return Err(too_large(most));
+        }
+        let left = most;
+        Ok(Self { body, most, left })
+    }
+
     /// The next piece, unless it is beyond the limit.
     async fn next(&mut self) -> Result<Option<Bytes>, ProblemBody> {
         let frame = timeout(PATIENCE, self.body.frame()).await;
@@ -162,7 +186,7 @@ fn bad(message: impl Into<String>) -> ProblemBody {
     ProblemBody::new(Code::BadInput, message)
 }
 
-pub(super) fn too_large(most: usize) -> ProblemBody {
+fn too_large(most: usize) -> ProblemBody {
     let mib = most >> 20;
     let message = format!("the body is larger than {mib} MiB, nothing was changed");
     ProblemBody::new(Code::TooLarge, message)

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use axum::{
@@ -13,10 +13,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     access::Caller,
+    body,
     wire::{Code, ProblemBody},
 };
 
@@ -107,10 +109,14 @@ async fn keyed(
         caller.map_or_else(String::new, |caller| caller.name.clone()),
         key,
     );
-    let body = to_bytes(body, MAX_BYTES).await.map_err(|_| {
-        let mib = MAX_BYTES >> 20;
-        let message = format!("with an Idempotency-Key a body has at most {mib} MiB");
-        ProblemBody::new(Code::TooLarge, message)
+    let body = body::up_to(MAX_BYTES, body).await;
+    let body = body.map_err(|problem| match problem.code {
+        Code::TooLarge => {
+            let mib = MAX_BYTES >> 20;
+            let message = format!("with an Idempotency-Key a body has at most {mib} MiB");
+            ProblemBody::new(Code::TooLarge, message)
+        }
+        _ => problem,
     })?;
     let mut hash = Sha256::new();
     hash.update(parts.method.as_str());
@@ -123,7 +129,7 @@ async fn keyed(
     }
     hash.update(&body);
     let hash: [u8; 32] = hash.finalize().into();
-    if let Some(told) = keys.kept().take(&name, hash) {
+    if let Some(told) = keys.0.lock().take(&name, hash) {
         return again(told, hash);
     }
     // Whoever gives up waiting leaves no key behind that is never answered.
@@ -178,7 +184,11 @@ impl Taken {
         if let Some(name) = self.name.take() {
             let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
             let answer = Some((parts.status, kind, body.clone()));
-            self.keys.kept().answers.insert(name, Told { hash, answer });
+            self.keys
+                .0
+                .lock()
+                .answers
+                .insert(name, Told { hash, answer });
         }
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -187,15 +197,8 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            self.keys.kept().forget(name);
+            self.keys.0.lock().forget(name);
         }
-    }
-}
-
-impl Keys {
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        // Nothing is left half done under this lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -74,6 +74,16 @@ pub async fn serve(listeners: Listeners, app: Router, end: oneshot::Receiver<Inf
     server.graceful.shutdown().await;
 }
 
+/// HTTP/1.1 as everybody is served it: headers have a size, and a time to come in.
+pub fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_headers(HEADER_COUNT)
+        .max_buf_size(HEADER_BYTES);
+    http
+}
+
 async fn accept_unix(listener: &UnixListener, server: &Server) {
     let room = Arc::new(Room::of_users());
     loop {
@@ -153,12 +163,7 @@ impl Server {
                 request.extensions_mut().insert(peer);
                 app.clone().oneshot(request)
             });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                .max_headers(HEADER_COUNT)
-                .max_buf_size(HEADER_BYTES)
-                .serve_connection(TokioIo::new(stream), service);
+            let connection = http().serve_connection(TokioIo::new(stream), service);
             // How a client ends its connection is its own matter.
             let _ = watcher.watch(connection).await;
         });

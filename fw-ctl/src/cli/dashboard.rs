@@ -9,15 +9,14 @@ mod relay;
 
 use std::{
     convert::Infallible,
-    io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -30,19 +29,13 @@ use self::{
     relay::{Answer, Relay},
 };
 use crate::{
-    api::wire::Version,
+    api::{server, wire::Version},
     cli::{Context, client},
     host::random,
 };
 
 /// Connections at a time; a browser opens six.
 const CONNECTIONS: usize = 64;
-/// How long a request may take to say what it wants, and a connection to ask again.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of a request before its body.
-const HEADER_BYTES: usize = 16 << 10;
-/// Lines of a request before its body.
-const HEADER_LINES: usize = 64;
 /// After a connection could not be taken: too many files are open, for one.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -67,10 +60,10 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             .await
             .with_context(|| format!("cannot open {wanted}"))?;
         let port = listener.local_addr()?.port();
-        let token = secret()?;
+        let token = random::secret()?;
         let url = format!("http://127.0.0.1:{port}/?token={token}");
         let door = Door {
-            gate: Gate::new(port, args.read_only, token, secret()?),
+            gate: Gate::new(port, args.read_only, token, random::secret()?),
             relay: Relay::new(context.global.socket.clone()),
         };
         let opened = json!({ "url": url });
@@ -84,12 +77,6 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         }
         Ok(0)
     })
-}
-
-/// What nobody can guess, in letters and digits.
-fn secret() -> io::Result<String> {
-    let bytes: [u8; 32] = random::bytes()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The way in.
@@ -118,12 +105,7 @@ async fn serve(listener: TcpListener, door: Arc<Door>) -> Infallible {
 
 async fn attend(stream: TcpStream, door: &Door) {
     let answer = service_fn(async |request| Ok::<_, Infallible>(door.answer(request).await));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(HEADER_BYTES)
-        .max_headers(HEADER_LINES)
-        .serve_connection(TokioIo::new(stream), answer);
+    let connection = server::http().serve_connection(TokioIo::new(stream), answer);
     // A browser goes when it likes; whatever it missed, it asks for again.
     let _gone = connection.await;
 }

@@ -6,11 +6,12 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
+use parking_lot::Mutex;
 use tokio::sync::{
     broadcast::{self, error::RecvError},
     watch,
@@ -90,7 +91,7 @@ impl Feed {
             return;
         }
         let next = {
-            let mut kept = self.kept();
+            let mut kept = self.0.kept.lock();
             let id = format!("{}-{}", self.0.epoch, kept.next());
             kept.events.push_back(Arc::new(told(Some(id), event)));
             if kept.events.len() > KEPT {
@@ -104,7 +105,7 @@ impl Feed {
 
     /// Listens to what happens from now on.
     pub fn listen(&self) -> Listener {
-        let next = self.kept().next();
+        let next = self.0.kept.lock().next();
         self.from(next, VecDeque::new())
     }
 
@@ -119,7 +120,7 @@ impl Feed {
         let number = id
             .strip_prefix(self.0.epoch.as_str())
             .and_then(|rest| rest.strip_prefix('-')?.parse::<u64>().ok());
-        let next = self.kept().next();
+        let next = self.0.kept.lock().next();
         match number {
             Some(number) if number < next => self.from(number + 1, VecDeque::new()),
             _ => self.from(next, [lost(None)].into()),
@@ -139,11 +140,6 @@ impl Feed {
     /// How many events listeners did not get.
     pub fn lost(&self) -> u64 {
         self.0.lost.load(Relaxed)
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        // Nothing is left half done under this lock.
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,7 +185,7 @@ impl Listener {
 
     fn take(&mut self) -> Option<Arc<Told>> {
         if self.bite.is_empty() {
-            let kept = self.feed.kept();
+            let kept = self.feed.0.kept.lock();
             if self.next < kept.first {
                 let count = kept.first - self.next;
                 self.next = kept.first;

@@ -16,7 +16,7 @@ use crate::{
         server::tcp::{self, Tcp},
         wire::{self, Code, Items, TokenMade, TokenPut},
     },
-    host::{clock, random::bytes},
+    host::{clock, random},
     policy::time::WallSecs,
 };
 
@@ -239,9 +239,9 @@ fn name(text: &str) -> Result<String, Failure> {
 
 /// A new token, which says of itself what it is, so that it can be found where it should not be.
 fn secret() -> Result<String, Failure> {
-    let random: [u8; 32] = bytes().map_err(|error| kernel("cannot read random numbers", &error))?;
-    let digits = random.iter().map(|byte| format!("{byte:02x}"));
-    Ok(format!("fwctl_{}", digits.collect::<String>()))
+    let digits = random::secret();
+    let digits = digits.map_err(|error| kernel("cannot read random numbers", &error))?;
+    Ok(format!("fwctl_{digits}"))
 }
 
 fn shown(token: &Token) -> wire::Token {

@@ -1,6 +1,6 @@
 //! Numbers that nobody can foresee.
 
-use std::{fs::File, io, io::Read as _};
+use std::{fmt::Write as _, fs::File, io, io::Read as _};
 
 /// 64 bits from the kernel (random(4)).
 ///
@@ -18,4 +18,16 @@ pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// 256 bits as 64 hexadecimal digits, for who has to type or paste them.
+///
+/// # Errors
+/// As [`random`].
+pub fn secret() -> io::Result<String> {
+    let mut digits = String::new();
+    for byte in bytes::<32>()? {
+        write!(digits, "{byte:02x}").expect("a String takes everything");
+    }
+    Ok(digits)
 }

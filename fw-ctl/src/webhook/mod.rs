@@ -21,16 +21,11 @@ mod sender;
 mod sign;
 mod template;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Duration};
 
 use fw_common::Prefix;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as Turn, Notify},
     task::AbortHandle,
@@ -106,7 +101,7 @@ impl Webhooks {
     }
 
     fn send_for(&self, id: Id, hook: Arc<Hook>) {
-        let mut senders = self.senders();
+        let mut senders = self.0.senders.lock();
         // It may have been added while all were started: two would send everything twice.
         if senders.contains_key(&id) {
             return;
@@ -125,15 +120,9 @@ impl Webhooks {
         senders.insert(id, Running { news, turn, task });
     }
 
-    fn senders(&self) -> MutexGuard<'_, BTreeMap<Id, Running>> {
-        // Nothing is left half done under this lock.
-        let senders = self.0.senders.lock();
-        senders.unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Ends, and lets requests that are on their way so much time to be answered.
     pub async fn stop(&self, grace: Duration) {
-        let senders = std::mem::take(&mut *self.senders());
+        let senders = std::mem::take(&mut *self.0.senders.lock());
         let end = Instant::now() + grace;
         for Running { turn, task, .. } in senders.into_values() {
             let left = end.saturating_duration_since(Instant::now());
@@ -158,7 +147,7 @@ impl Webhooks {
             .keeper
             .call(move |queue| queue.put(&news, Timestamp::now()));
         let grown = put.await?;
-        let senders = self.senders();
+        let senders = self.0.senders.lock();
         for running in grown.iter().filter_map(|id| senders.get(id)) {
             running.news.notify_one();
         }
@@ -236,7 +225,7 @@ impl Webhooks {
         });
         let removed = removing.await?;
         if let (Some(id), false) = (removed, dry_run)
-            && let Some(running) = self.senders().remove(&id)
+            && let Some(running) = self.0.senders.lock().remove(&id)
         {
             running.task.abort();
         }

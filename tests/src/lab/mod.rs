@@ -17,6 +17,7 @@
 //! - [`http`]: the API, as it goes over the wire
 //! - [`stream`]: many packets, each accounted for
 //! - [`objects`]: what is loaded in the kernel
+//! - [`tail`]: `fw-ctl tail`, as somebody who listens
 //! - [`tables`]: what stands in the pinned tables
 //!
 //! Labs run beside each other, also those of several processes: namespaces, pins, state and socket
@@ -37,6 +38,7 @@ pub mod scrape;
 pub mod screen;
 pub mod stream;
 pub mod tables;
+pub mod tail;
 pub mod wire;
 
 use std::{

@@ -1,81 +1,37 @@
 //! Single drops, as they happen.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, ChildStdout, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 use fw_tests::lab::{
     INTERFACE, Lab,
     address::{FAMILIES, V4},
     daemon::eventually,
+    tail::Tail,
 };
-use serde_json::Value;
 
-/// A running `fw-ctl tail --json`.
-struct Tail {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Tail {
-    /// Starts it, and waits until it shows a change: then it shows drops, too.
-    fn start(lab: &Lab) -> Self {
-        let mut tail = lab.command();
-        let mut child = tail
-            .args(["tail", "--json"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("fw-ctl starts");
-        let lines = BufReader::new(child.stdout.take().expect("its output"));
-        let mut tail = Self { child, lines };
-        thread::scope(|scope| {
-            let heard = scope.spawn(|| tail.next());
-            eventually("tail shows a change", || {
-                lab.fw(&["block", "203.0.113.1"]).must(0);
-                lab.fw(&["unblock", "203.0.113.1"]).must(0);
-                heard.is_finished()
-            });
+/// Listens, and waits until a change is shown: then drops are, too.
+fn listen(lab: &Lab) -> Tail {
+    let mut tail = lab.tail(&[]);
+    thread::scope(|scope| {
+        let heard = scope.spawn(|| tail.next_event());
+        eventually("tail shows a change", || {
+            lab.fw(&["block", "203.0.113.1"]).must(0);
+            lab.fw(&["unblock", "203.0.113.1"]).must(0);
+            heard.is_finished()
         });
-        tail
-    }
-
-    fn next(&mut self) -> Value {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("tail prints");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-
-    /// The next drop.
-    fn next_drop(&mut self) -> Value {
-        loop {
-            let event = self.next();
-            if event["event"] == "drop" {
-                return event;
-            }
-        }
-    }
-}
-
-impl Drop for Tail {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
-    }
+    });
+    tail
 }
 
 #[test]
 fn drop_is_told_with_its_source_its_port_and_the_list_that_blocks_it() {
     let lab = Lab::new();
     let _daemon = lab.daemon().start();
-    let mut tail = Tail::start(&lab);
+    let mut tail = listen(&lab);
     for net in FAMILIES {
         lab.fw(&["block", net.block, "--list", "partners"]).must(0);
         assert!(lab.arrives(net.free) && !lab.arrives(net.blocked));
-        let told = tail.next_drop();
+        let told = tail.next_of("drop");
         assert_eq!(told["source"], net.blocked.to_string(), "{told}");
         assert_eq!(told["destination"], net.server.to_string(), "{told}");
         assert_eq!(told["interface"], INTERFACE, "{told}");
@@ -106,12 +62,12 @@ fn flood_is_sampled_within_bounds_while_somebody_listens_and_not_at_all_otherwis
     flood();
     assert_eq!(held_back(&lab), 0, "nobody listens");
 
-    let mut tail = Tail::start(&lab);
+    let mut tail = listen(&lab);
     let sent = flood();
     let limited = held_back(&lab);
     let told = sent - limited;
     assert!((1..=1_000).contains(&told), "{told} of {sent} were sampled");
     for _ in 0..told {
-        tail.next_drop();
+        tail.next_of("drop");
     }
 }

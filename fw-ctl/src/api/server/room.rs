@@ -4,8 +4,10 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 /// Who connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +68,7 @@ impl Room {
 
     /// A place, if there is one.
     pub fn enter(self: &Arc<Self>, key: Key) -> Option<Slot> {
-        let mut taken = self.taken();
+        let mut taken = self.taken.lock();
         let own = taken.by.get(&key).copied().unwrap_or(0);
         if taken.all >= self.most || own >= self.each {
             return None;
@@ -77,11 +79,6 @@ impl Room {
             room: Arc::clone(self),
             key,
         })
-    }
-
-    fn taken(&self) -> std::sync::MutexGuard<'_, Taken> {
-        // Nothing is left half done under this lock.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,7 +91,7 @@ pub struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = self.room.taken();
+        let mut taken = self.room.taken.lock();
         taken.all -= 1;
         if let Some(own) = taken.by.get_mut(&self.key) {
             *own -= 1;
@@ -125,7 +122,7 @@ mod tests {
         slots.remove(0);
         assert!(room.enter(host("192.0.2.3")).is_some());
         slots.clear();
-        assert!(room.taken().by.is_empty() && room.taken().all == 0);
+        assert!(room.taken.lock().by.is_empty() && room.taken.lock().all == 0);
     }
 
     #[test]

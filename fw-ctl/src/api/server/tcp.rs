@@ -1,11 +1,8 @@
 //! The API over TCP: on loopback as it is, elsewhere with TLS.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio_rustls::{
     TlsAcceptor,
@@ -71,17 +68,14 @@ impl Tls {
     /// [`TcpError`]; the one there was stays.
     pub fn read(&self, api: &config::Api) -> Result<(), TcpError> {
         let acceptor = api.tls().map(acceptor).transpose()?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        *self.0.write() = acceptor;
         Ok(())
     }
 
     /// What greets a connection, if it is to be greeted.
     pub fn acceptor(&self) -> Option<TlsAcceptor> {
         // It is exchanged whole.
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().clone()
     }
 }
 

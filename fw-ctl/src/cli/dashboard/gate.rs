@@ -1,9 +1,8 @@
 //! Who is let in. Any page in any browser and any program on this machine can send requests to a
 //! port of the loopback; only the browser that was given the address may have an answer.
 
-use std::sync::{Mutex, PoisonError};
-
 use hyper::{HeaderMap, Method, StatusCode, Uri, header};
+use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
 
 use crate::api::wire::{Code, ProblemBody};
@@ -89,7 +88,7 @@ impl Gate {
         let Some(given) = uri.query().and_then(|query| query.strip_prefix("token=")) else {
             return false;
         };
-        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut token = self.token.lock();
         token.take_if(|token| is_same(token, given)).is_some()
     }
 

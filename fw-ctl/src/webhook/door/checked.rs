@@ -5,10 +5,11 @@ use std::{
     collections::BTreeSet,
     error,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use fw_common::Prefix;
+use parking_lot::RwLock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::task::spawn_blocking;
 use url::{Host, Url};
@@ -30,12 +31,11 @@ impl Allowed {
 
     /// Others from now on.
     pub fn set(&self, prefixes: Vec<Prefix>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = prefixes;
+        *self.0.write() = prefixes;
     }
 
     fn any(&self, is_it: impl Fn(&Prefix) -> bool) -> bool {
-        let prefixes = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        prefixes.iter().any(is_it)
+        self.0.read().iter().any(is_it)
     }
 }
 

@@ -1,9 +1,6 @@
 //! What somebody changes of ours is seen, mended and counted; the rest is his.
 
 use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
-    sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +10,6 @@ use fw_tests::lab::{
     address::{FAMILIES, V4, V6},
     netfilter::{Backend, PROGRAMS},
 };
-use serde_json::Value;
 
 use super::{Layers, add, door::Door, lab, start, with_each_backend};
 
@@ -53,48 +49,6 @@ fn breaks(backend: Backend) -> Vec<String> {
     let [v4, v6] = ["iptables", "ip6tables"].map(|program| backend.tool(program, " -w"));
     let named = |script: &str| script.replace("$4", &v4).replace("$6", &v6);
     scripts.into_iter().map(named).collect()
-}
-
-/// A listening `fw-ctl tail --json`.
-struct Tail {
-    child: Child,
-    lines: Receiver<Value>,
-}
-
-impl Tail {
-    fn start(lab: &Lab) -> Self {
-        let mut tail = lab.command();
-        tail.args(["tail", "--json"]).stdout(Stdio::piped());
-        let mut child = tail.spawn().expect("fw-ctl starts");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let (tell, lines) = channel();
-        thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                // The test may be over.
-                let _ = tell.send(serde_json::from_str(&line).expect("JSON"));
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// Waits for a drift to be told.
-    #[track_caller]
-    fn hears_drift(&self, after: &str) {
-        let is_drift = |event: &Value| event["event"] == "drift";
-        let told = |()| self.lines.recv_timeout(SOON).ok();
-        let heard = std::iter::repeat(())
-            .map_while(told)
-            .any(|event| is_drift(&event));
-        assert!(heard, "tail says nothing after {after}");
-    }
-}
-
-impl Drop for Tail {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
-    }
 }
 
 /// Closes a port, blocks a network and allows a host in it, for both families.
@@ -176,7 +130,7 @@ fn what_is_broken_is_mended_within_five_seconds_and_counted(backend: Backend) {
             daemon.kill_9();
             daemon = start(&lab, backend, Layers::MirrorAlone);
         }
-        let tail = Tail::start(&lab);
+        let mut tail = lab.tail(&[]);
         let known = drifts(&lab);
         lab.shell(script);
         let foreign = rules_of_others(&lab);
@@ -185,7 +139,8 @@ fn what_is_broken_is_mended_within_five_seconds_and_counted(backend: Backend) {
         lab.fw(&["diff"]).must(0);
         assert_eq!(drifts(&lab), known + 1, "{script}");
         assert_eq!(lab.mirror()["state"], "in step", "{script}");
-        tail.hears_drift(script);
+        let told = tail.hears("drift", SOON);
+        assert!(told.is_some(), "tail says nothing after {script}");
         assert_eq!(rules_of_others(&lab), foreign, "{script}");
     }
 }

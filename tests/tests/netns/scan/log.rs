@@ -1,12 +1,8 @@
 //! What is told of scans, and where.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    process::{Child, ChildStdout, Stdio},
-};
+use std::fs;
 
-use fw_tests::lab::{INTERFACE, Lab, address::V4, daemon::eventually};
+use fw_tests::lab::{INTERFACE, address::V4, daemon::eventually};
 use serde_json::{Value, json};
 
 use super::{
@@ -119,50 +115,17 @@ fn classic_log_is_not_written_unasked() {
     assert!(!lab.state().join("security.log").exists());
 }
 
-/// A running `fw-ctl tail --json`.
-struct Tail {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Tail {
-    fn start(lab: &Lab, arguments: &[&str]) -> Self {
-        let mut command = lab.command();
-        command.args(["tail", "--json"]).args(arguments);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("fw-ctl starts");
-        let lines = BufReader::new(child.stdout.take().expect("its output"));
-        Self { child, lines }
-    }
-
-    fn next(&mut self) -> Value {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("tail prints");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-}
-
-impl Drop for Tail {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
-    }
-}
-
 #[test]
 fn tail_shows_crossings_as_they_stand_in_the_log() {
     let lab = lab(ENFORCE);
     let _daemon = start(&lab);
     let prober = Prober::new(&lab);
-    let mut all = Tail::start(&lab, &[]);
-    let mut scans = Tail::start(&lab, &["--scans"]);
+    let mut all = lab.tail(&[]);
+    let mut scans = lab.tail(&["--scans"]);
     // Nobody knows when they listen, but from some crossing on they do.
     let mut host = 0;
     std::thread::scope(|scope| {
-        let heard = scope.spawn(|| [all.next_scan(), scans.next()]);
+        let heard = scope.spawn(|| [all.next_of("scan"), scans.next_event()]);
         eventually("both tell of a scan", || {
             host += 1;
             prober.scan(forged_v4(1, host));
@@ -173,16 +136,4 @@ fn tail_shows_crossings_as_they_stand_in_the_log() {
             assert!(log.contains(&told), "{told} is not in {log:#?}");
         }
     });
-}
-
-impl Tail {
-    /// The next crossing, among drops and changes.
-    fn next_scan(&mut self) -> Value {
-        loop {
-            let event = self.next();
-            if event["event"] == "scan" {
-                return event;
-            }
-        }
-    }
 }
