@@ -12,6 +12,7 @@ use crate::{
         output::{Output, escape, unless_reader_left},
         scan::{event, time},
     },
+    policy::service::Protocol,
 };
 
 /// What `tail` takes.
@@ -151,15 +152,10 @@ const fn has_ports(protocol: u8) -> bool {
 
 fn protocol(sample: &DropSample) -> String {
     let [kind, code] = sample.destination_port.to_be_bytes();
-    match sample.protocol {
-        1 => format!("icmp {kind}/{code}"),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        47 => "gre".to_owned(),
-        50 => "esp".to_owned(),
-        58 => format!("icmpv6 {kind}/{code}"),
-        132 => "sctp".to_owned(),
-        number => format!("protocol {number}"),
+    match (sample.protocol, Protocol::name_of(sample.protocol)) {
+        (1 | 58, Some(name)) => format!("{name} {kind}/{code}"),
+        (_, Some(name)) => name.to_owned(),
+        (number, None) => format!("protocol {number}"),
     }
 }
 

@@ -28,6 +28,20 @@ impl Protocol {
         ("sctp", 132),
     ];
 
+    /// What the protocol of this IANA number is called, if it has a name here.
+    pub fn name_of(number: u8) -> Option<&'static str> {
+        match number {
+            1 => Some("icmp"),
+            6 => Some("tcp"),
+            17 => Some("udp"),
+            58 => Some("icmpv6"),
+            _ => {
+                let named = Self::NAMED.iter().find(|(_, known)| *known == number);
+                named.map(|(name, _)| *name)
+            }
+        }
+    }
+
     /// Whether it has ports a rule can name.
     pub const fn has_ports(self) -> bool {
         matches!(self, Self::Tcp | Self::Udp)
@@ -40,10 +54,7 @@ impl fmt::Display for Protocol {
             Self::Tcp => f.write_str("tcp"),
             Self::Udp => f.write_str("udp"),
             Self::Icmp => f.write_str("icmp"),
-            Self::Other(number) => {
-                let named = Self::NAMED.iter().find(|(_, known)| known == number);
-                f.write_str(named.map_or("unknown", |(name, _)| name))
-            }
+            Self::Other(number) => f.write_str(Self::name_of(*number).unwrap_or("unknown")),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::wire::{DropSample, Sampled, SampledPort, SampledSource},
-    policy::time::BootSecs,
+    policy::{service::Protocol, time::BootSecs},
 };
 
 /// How long a sample counts.
@@ -128,13 +128,8 @@ fn port(sample: &Sample) -> Option<u16> {
 }
 
 fn name(protocol: u8) -> String {
-    match protocol {
-        1 => "icmp".to_owned(),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        58 => "icmpv6".to_owned(),
-        number => number.to_string(),
-    }
+    let name = Protocol::name_of(protocol);
+    name.map_or_else(|| protocol.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
