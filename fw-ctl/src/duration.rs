@@ -3,12 +3,14 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::policy::time::LONGEST;
+
 /// How long an entry shall live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ttl {
     /// Until it is removed.
     Never,
-    /// At least a second, whole seconds.
+    /// At least a second, at most [`LONGEST`], whole seconds.
     For(Duration),
 }
 
@@ -24,8 +26,8 @@ pub enum DurationError {
     /// `0`, `0h`: nothing would ever be in force.
     #[error("a duration is at least one second")]
     Zero,
-    /// More seconds than can be counted.
-    #[error("the duration is too long, write `never`")]
+    /// Longer than [`LONGEST`].
+    #[error("a duration is at most 100 years, `never` is longer")]
     TooLong,
 }
 
@@ -69,6 +71,7 @@ impl FromStr for Ttl {
         };
         match secs {
             0 => Err(DurationError::Zero),
+            secs if secs > LONGEST.as_secs() => Err(DurationError::TooLong),
             secs => Ok(Self::For(Duration::from_secs(secs))),
         }
     }
@@ -147,7 +150,7 @@ mod tests {
             ("1w2d3h4m5s", 788_645),
             ("1h0m", 3_600),
             ("007", 7),
-            ("18446744073709551615", u64::MAX),
+            ("36525d", 36_525 * 86_400),
         ] {
             assert_eq!(secs(text), Ok(Some(expected)), "{text}");
         }
@@ -178,6 +181,8 @@ mod tests {
             ("5m5m", Order),
             ("0", Zero),
             ("0h0m", Zero),
+            ("36525d1s", TooLong),
+            ("18446744073709551615", TooLong),
             ("18446744073709551616", TooLong),
             ("30500568904944w", TooLong),
             ("30500568904943w99999999999w", Order),
@@ -195,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(secs in 1_u64..) {
+        fn what_is_printed_reads_back(secs in 1..=LONGEST.as_secs()) {
             let ttl = Ttl::from_secs(Some(secs));
             prop_assert_eq!(ttl.to_string().parse(), Ok(ttl));
         }

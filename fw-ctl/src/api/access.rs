@@ -150,8 +150,9 @@ impl Gate {
 /// What a request needs: to change something, more than to read.
 fn needed(method: &Method) -> Scope {
     match *method {
-        Method::GET | Method::HEAD => Scope::Read,
-        _ => Scope::Write,
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => Scope::Write,
+        // A method that no endpoint takes is refused as such, whoever uses it.
+        _ => Scope::Read,
     }
 }
 
@@ -228,13 +229,16 @@ impl<S: Sync> FromRequestParts<S> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ProblemBody> {
         let caller = Caller::of(&parts.extensions)?;
-        let seen = parts.headers.get(header::IF_MATCH);
+        let lines = parts.headers.get_all(header::IF_MATCH).iter();
+        // What is no text is no tag of ours.
+        let lines: Vec<_> = lines.map(|line| line.to_str().unwrap_or("")).collect();
         Ok(Self {
             name: caller.name.clone(),
-            // What is no text is no tag of ours.
-            seen: seen.map_or(IfMatch::Any, |tags| {
-                IfMatch::parse(tags.to_str().unwrap_or(""))
-            }),
+            seen: match lines.is_empty() {
+                true => IfMatch::Any,
+                // As many lines of a list are one (RFC 9110, 5.3).
+                false => IfMatch::parse(&lines.join(",")),
+            },
         })
     }
 }

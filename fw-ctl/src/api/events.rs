@@ -3,14 +3,17 @@
 use std::{convert::Infallible, future::pending, time::Duration};
 
 use axum::{
-    extract::{Extension, Query, State, rejection::QueryRejection},
+    extract::{Extension, State},
     http::HeaderMap,
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _};
 
-use super::access::Caller;
-use super::wire::{self, Code, EventKind, EventsQuery, Kinds, Problem, ProblemBody};
+use super::{
+    access::Caller,
+    query::Asked,
+    wire::{self, EventKind, EventsQuery, Kinds, Problem, ProblemBody},
+};
 use crate::daemon::{
     feed::{Listener, Told},
     handle::Handle,
@@ -29,10 +32,8 @@ pub async fn stream(
     State(handle): State<Handle>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    query: Result<Query<EventsQuery>, QueryRejection>,
+    Asked(EventsQuery { kinds }): Asked<EventsQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ProblemBody> {
-    let Query(EventsQuery { kinds }) =
-        query.map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))?;
     let listener = match headers.get("last-event-id") {
         Some(id) => handle.feed.resume(id.to_str().unwrap_or_default()),
         None => handle.feed.listen(),

@@ -49,9 +49,23 @@ struct Kept {
 struct Told {
     /// Of the request.
     hash: [u8; 32],
-    /// `None` while it is worked on.
-    answer: Option<(StatusCode, Option<HeaderValue>, Bytes)>,
+    state: Progress,
 }
+
+/// How far it is.
+#[derive(Clone)]
+enum Progress {
+    /// It is worked on.
+    Working,
+    /// It was answered so.
+    Answered(StatusCode, Option<HeaderValue>, Bytes),
+    /// It was answered once and for all.
+    Secret,
+}
+
+/// In an answer: it is told once, and not kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Secret;
 
 impl Kept {
     /// What is known of this key; if nothing is, it is taken.
@@ -65,8 +79,8 @@ impl Kept {
             self.answers.remove(&oldest);
         }
         self.order.push_back(name.clone());
-        self.answers
-            .insert(name.clone(), Told { hash, answer: None });
+        let state = Progress::Working;
+        self.answers.insert(name.clone(), Told { hash, state });
         None
     }
 
@@ -147,8 +161,16 @@ fn again(told: Told, hash: [u8; 32]) -> Result<Response, ProblemBody> {
     if told.hash != hash {
         return conflict("this Idempotency-Key was used for another request");
     }
-    let Some((status, kind, body)) = told.answer else {
-        return conflict("the request with this Idempotency-Key is still worked on");
+    let (status, kind, body) = match told.state {
+        Progress::Answered(status, kind, body) => (status, kind, body),
+        Progress::Working => {
+            return conflict("the request with this Idempotency-Key is still worked on");
+        }
+        Progress::Secret => {
+            return conflict(
+                "the request with this Idempotency-Key was done, and its answer had a secret that is told once",
+            );
+        }
     };
     let mut answer = Answer::new(Body::from(body));
     *answer.status_mut() = status;
@@ -177,20 +199,25 @@ impl Taken {
         if answer.status().is_server_error() {
             return Ok(answer);
         }
+        if answer.extensions().get::<Secret>().is_some() {
+            self.remember(hash, Progress::Secret);
+            return Ok(answer);
+        }
         let (parts, body) = answer.into_parts();
         let body = to_bytes(body, MAX_BYTES)
             .await
             .map_err(|error| ProblemBody::new(Code::Internal, format!("the answer: {error}")))?;
-        if let Some(name) = self.name.take() {
-            let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
-            let answer = Some((parts.status, kind, body.clone()));
-            self.keys
-                .0
-                .lock()
-                .answers
-                .insert(name, Told { hash, answer });
-        }
+        let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
+        let answered = Progress::Answered(parts.status, kind, body.clone());
+        self.remember(hash, answered);
         Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    fn remember(&mut self, hash: [u8; 32], state: Progress) {
+        if let Some(name) = self.name.take() {
+            let mut kept = self.keys.0.lock();
+            kept.answers.insert(name, Told { hash, state });
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! - [`idempotency`]: a change that is sent twice
 //! - [`metrics`]: `GET /metrics`
 //! - [`body`]: what comes with a request
+//! - [`query`]: what stands in its address
 //! - [`reply`]: answers and failures
 
 pub mod access;
@@ -20,6 +21,7 @@ pub mod events;
 pub mod idempotency;
 pub mod metrics;
 pub mod openapi;
+pub mod query;
 pub mod reply;
 pub mod routes;
 pub mod server;

@@ -20,18 +20,17 @@ mod webhooks;
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderValue, header, request::Parts},
+    extract::{Request, State},
+    http::{HeaderValue, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::Response,
     routing::get,
 };
-use serde::de::DeserializeOwned;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{self, Gate},
-    dashboard, events, idempotency, metrics, openapi,
+    dashboard, events, idempotency, metrics, openapi, query,
     wire::{Code, ProblemBody},
 };
 use crate::daemon::{handle::Handle, revision::Revision};
@@ -42,6 +41,7 @@ const BASE: &str = "/api/v1";
 /// Every endpoint, behind its gate.
 pub fn router(handle: Handle, gate: Gate) -> Router {
     let (api, document) = described(handle.revision.clone()).split_for_parts();
+    let known = query::Known::of(&document);
     let document = openapi::text(&document);
     let api = api
         .route("/openapi.json", get(move || state::openapi(document)))
@@ -53,10 +53,12 @@ pub fn router(handle: Handle, gate: Gate) -> Router {
             idempotency::Keys::default(),
             idempotency::once,
         ))
+        .layer(from_fn_with_state(known, query::known))
         .layer(from_fn_with_state(gate.clone(), access::admit));
     let open = Router::new()
         .route("/healthz", get(state::health))
-        .merge(dashboard::router());
+        .merge(dashboard::router())
+        .method_not_allowed_fallback(not_so);
     api.merge(open)
         .layer(from_fn_with_state(gate, access::same_site))
         .with_state(handle)
@@ -119,27 +121,6 @@ async fn seen(State(revision): State<Revision>, request: Request, next: Next) ->
         answer.headers_mut().insert(header::ETAG, tag);
     }
     answer
-}
-
-type Asked<T> = Result<Query<T>, QueryRejection>;
-
-fn asked<T>(query: Asked<T>) -> Result<T, ProblemBody> {
-    query
-        .map(|Query(query)| query)
-        .map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))
-}
-
-/// What stands in a path where a name does; anything else is refused in our own words.
-struct Named<T>(T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
-    type Rejection = ProblemBody;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemBody> {
-        let path = Path::from_request_parts(parts, state).await;
-        path.map(|Path(value)| Self(value))
-            .map_err(|rejection| ProblemBody::new(Code::BadInput, rejection.body_text()))
-    }
 }
 
 async fn nothing_here() -> ProblemBody {

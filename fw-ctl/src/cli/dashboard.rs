@@ -54,6 +54,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     // Told here, and not by an empty page.
     let _version: Version = context.client.get("/version")?;
+    let looks_only = args.read_only || context.global.dry_run;
     client::runtime()?.block_on(async {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
         let listener = TcpListener::bind(wanted)
@@ -63,7 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
         let token = random::secret()?;
         let url = format!("http://127.0.0.1:{port}/?token={token}");
         let door = Door {
-            gate: Gate::new(port, args.read_only, token, random::secret()?),
+            gate: Gate::new(port, looks_only, token, random::secret()?),
             relay: Relay::new(context.global.socket.clone()),
         };
         let opened = json!({ "url": url });

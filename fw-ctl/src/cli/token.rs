@@ -1,7 +1,8 @@
 //! `token`: who may use the API over TCP.
 
-use anyhow::Result;
-use clap::Subcommand;
+use anyhow::{Context as _, Result};
+use clap::{Subcommand, builder::NonEmptyStringValueParser};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
@@ -40,7 +41,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct Add {
     /// Whose it is, or what for
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: String,
     /// read: see everything; write: change the policy, too
     #[arg(long, value_name = "SCOPE")]
@@ -53,7 +54,7 @@ struct Add {
 #[derive(Debug, clap::Args)]
 struct Name {
     /// Its name
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: String,
 }
 
@@ -61,7 +62,11 @@ struct Name {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     match &args.verb {
         None | Some(Verb::List) => {
-            context.output.either(&fetch(context)?, human)?;
+            let now = Timestamp::now();
+            let tokens = fetch(context)?;
+            context
+                .output
+                .either(&tokens, |tokens| human(tokens, now))?;
         }
         Some(Verb::Add(args)) => add(args, context)?,
         Some(Verb::Del(args)) => delete(&args.name, context)?,
@@ -93,7 +98,12 @@ fn add(args: &Add, context: &Context) -> Result<()> {
     }
     let made: TokenMade = context.client.post("/tokens", &put)?;
     // The token alone, so that `TOKEN=$(fw-ctl token add ...)` has it.
-    context.output.either(&made, |made| made.token.clone())?;
+    let printed = context.output.either(&made, |made| made.token.clone());
+    if let Err(error) = printed {
+        // Nobody knows it, and nobody ever will.
+        revoke(&made.shown.name, context)?;
+        return Err(error).context("the token was revoked again");
+    }
     context.output.note(format_args!(
         "fw-ctl: this is the only time it is shown; `fw-ctl token del {}` revokes it",
         made.shown.name
@@ -113,24 +123,30 @@ fn delete(name: &str, context: &Context) -> Result<()> {
             false => Err(bad_input(format!("there is no token {name:?}")).into()),
         };
     }
-    let () = context
-        .client
-        .delete(&format!("/tokens/{}", encode(name)))?;
+    revoke(name, context)?;
     let done = json!({ "revoked": name });
     Ok(context
         .output
         .done(&done, |_| format!("token {} revoked", escape(name)))?)
 }
 
+fn revoke(name: &str, context: &Context) -> Result<()> {
+    let path = format!("/tokens/{}", encode(name));
+    context.client.delete(&path)
+}
+
 fn fetch(context: &Context) -> Result<Items<Token>> {
     context.client.get("/tokens")
 }
 
-fn human(tokens: &Items<Token>) -> String {
+fn human(tokens: &Items<Token>, now: Timestamp) -> String {
     table(
         ["NAME", "SCOPE", "MADE", "ENDS"],
         tokens.items.iter().map(|token| {
-            let ends = token.expires_at.map(|end| format!("{end:.0}"));
+            let ends = token.expires_at.map(|end| match end <= now {
+                true => format!("ended {end:.0}"),
+                false => format!("{end:.0}"),
+            });
             [
                 escape(&token.name).into_owned(),
                 escape(&token.scope).into_owned(),

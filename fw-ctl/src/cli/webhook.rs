@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
-use clap::Subcommand;
+use anyhow::{Context as _, Result};
+use clap::{Subcommand, builder::NonEmptyStringValueParser};
 
 use self::show::{added, table, tested};
 use super::{
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     api::wire::{
-        Code, Hidden, Items, Kinds, ProblemBody, Webhook, WebhookAdded, WebhookFormat, WebhookPut,
-        WebhookTested,
+        Changed, Code, Hidden, Items, Kinds, ProblemBody, Webhook, WebhookAdded, WebhookFormat,
+        WebhookPut, WebhookTested,
     },
     duration::Ttl,
     policy::entry::ListName,
@@ -55,7 +55,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct Named {
     /// Name of the webhook
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     name: String,
 }
 
@@ -103,13 +103,16 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
             Ok(0)
         }
         Some(Verb::Add(add)) => add.run(context),
-        Some(Verb::Del(Named { name })) => {
-            let path = format!("/webhooks/{}", encode(name));
-            let path = with_query(&path, &[context.dry_run()]);
-            context.changed(&context.client.delete(&path)?)
-        }
+        Some(Verb::Del(Named { name })) => context.changed(&delete(name, context)?),
         Some(Verb::Test(Named { name })) => test(name, context),
     }
+}
+
+fn delete(name: &str, context: &Context) -> Result<Changed> {
+    let path = format!("/webhooks/{}", encode(name));
+    context
+        .client
+        .delete(&with_query(&path, &[context.dry_run()]))
 }
 
 fn test(name: &str, context: &Context) -> Result<u8> {
@@ -129,7 +132,13 @@ impl Add {
         let human = |told: &WebhookAdded| added(told, context.global.dry_run);
         match told.secret {
             // It is shown once, also under `--quiet`.
-            Some(_) => context.output.either(&told, human)?,
+            Some(_) => {
+                if let Err(error) = context.output.either(&told, human) {
+                    // Nobody knows its secret, and nobody ever will.
+                    delete(&told.webhook.name, context)?;
+                    return Err(error).context("the webhook was removed again");
+                }
+            }
             None => context.output.done(&told, human)?,
         }
         Ok(0)

@@ -1,7 +1,5 @@
 //! Rules and the stateful base, as they come over the socket.
 
-use std::time::Duration;
-
 use jiff::tz::TimeZone;
 
 use super::{
@@ -265,18 +263,16 @@ pub(super) fn read_rule(
     origin: Origin,
     now: Now,
 ) -> Result<(Rule, Vec<String>), Failure> {
-    if put.ttl_s == Some(0) {
-        return Err(bad_input(
-            "ttl_s: a rule of 0 seconds would end before it begins",
-        ));
-    }
+    let deadline = now
+        .end_of(put.ttl_s)
+        .map_err(|error| bad_input(format!("ttl_s: {error}")))?;
     let read = RuleText::from(put).read(|name| TimeZone::get(name).ok());
     let (rule, warnings) = read.map_err(|error: RuleError| bad_input(error.to_string()))?;
     let comment = put.comment.parse();
     let rule = Rule {
         comment: comment.map_err(|error| bad_input(format!("comment: {error}")))?,
         created: now.wall,
-        deadline: put.ttl_s.map(|secs| now.after(Duration::from_secs(secs))),
+        deadline,
         origin,
         ..rule
     };

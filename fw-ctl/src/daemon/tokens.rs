@@ -17,7 +17,7 @@ use crate::{
         wire::{self, Code, Items, TokenMade, TokenPut},
     },
     host::{clock, random},
-    policy::time::WallSecs,
+    policy::time::{Now, WallSecs},
 };
 
 /// What a request may do. Each may do what those before it may.
@@ -121,6 +121,14 @@ impl Tokens {
         !self.all().iter().any(|token| token.holds(now))
     }
 
+    /// Ends it in memory, where it could not be done on the disk.
+    fn end(&self, name: &str, now: WallSecs) {
+        self.0.send_modify(|tokens| {
+            let named = tokens.iter_mut().filter(|token| token.name == name);
+            named.for_each(|token| token.expires = Some(now));
+        });
+    }
+
     fn all(&self) -> watch::Ref<'_, Vec<Token>> {
         self.0.borrow()
     }
@@ -157,10 +165,13 @@ impl Owner {
     pub fn token_add(&mut self, put: &TokenPut, by: &str) -> Result<TokenMade, Failure> {
         let name = name(&put.name)?;
         let scope: Scope = put.scope.parse().map_err(bad_input)?;
-        if put.ttl_s == Some(0) {
-            return Err(bad_input("a token of 0 seconds would end before it begins"));
-        }
+        let now = clock::now();
+        let expires = now
+            .end_of(put.ttl_s)
+            .map_err(|error| bad_input(format!("ttl_s: {error}")))?;
         let mut tokens = self.tokens.all().clone();
+        // What opens nothing any more keeps neither its name nor its place.
+        tokens.retain(|token| token.holds(now.wall));
         if tokens.iter().any(|token| token.name == name) {
             let message = format!("there is a token {name} already");
             return Err(Failure::new(Code::Conflict, message)
@@ -171,8 +182,6 @@ impl Owner {
             return Err(Failure::new(Code::Full, message)
                 .with_hint("`fw-ctl token list` shows them, `fw-ctl token del` revokes one"));
         }
-        let now = clock::now();
-        let expires = put.ttl_s.map(|secs| now.after(Duration::from_secs(secs)));
         let secret = secret()?;
         let token = Token {
             name: name.clone(),
@@ -188,6 +197,7 @@ impl Owner {
         tokens.push(token);
         self.keep_tokens(
             tokens,
+            now,
             by,
             &format!("token {name} added, it may {}", scope.name()),
         )?;
@@ -208,11 +218,23 @@ impl Owner {
             return Err(Failure::new(Code::NotFound, message)
                 .with_hint("`fw-ctl token list` shows which there are"));
         }
-        self.keep_tokens(tokens, by, &format!("token {name} revoked"))
+        let now = clock::now();
+        let revoked = self.keep_tokens(tokens, now, by, &format!("token {name} revoked"));
+        revoked.map_err(|failure| {
+            self.tokens.end(name, now.wall);
+            failure.with_hint(format!(
+                "until the daemon is started again token {name} opens nothing; make room on the file system of the state directory, and revoke it again"
+            ))
+        })
     }
 
-    fn keep_tokens(&mut self, tokens: Vec<Token>, by: &str, detail: &str) -> Result<(), Failure> {
-        let now = clock::now();
+    fn keep_tokens(
+        &mut self,
+        tokens: Vec<Token>,
+        now: Now,
+        by: &str,
+        detail: &str,
+    ) -> Result<(), Failure> {
         let change = self.store.begin()?;
         change.write_tokens(&tokens)?;
         change.record(now, by, detail)?;

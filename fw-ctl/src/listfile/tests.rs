@@ -6,7 +6,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::wire;
+use crate::{api::wire, policy::time::LONGEST};
 
 /// `line prefix ttl comment action` of every line.
 fn lines(text: &str, format: Format) -> Vec<String> {
@@ -334,7 +334,7 @@ proptest! {
     #[test]
     fn what_a_row_says_is_read_back(
         prefix in prefix(),
-        secs in proptest::option::of(1_u64..),
+        secs in proptest::option::of(1..=LONGEST.as_secs()),
         comment in "\\PC{0,60}",
     ) {
         prop_assume!(comment.parse::<Comment>().is_ok());

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use fw_common::abi;
 
+/// The longest that something with an end may last: a century. What the kernel counts in, seconds of
+/// 32 bits, ends after 136 years.
+pub const LONGEST: Duration = Duration::from_secs(36_525 * 86_400);
+
 /// A second of `CLOCK_BOOTTIME`, the unit the kernel program compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootSecs(pub u32);
@@ -12,6 +16,17 @@ pub struct BootSecs(pub u32);
 /// A second since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallSecs(pub i64);
+
+/// Why something cannot last so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LifeError {
+    /// 0 seconds.
+    #[error("what lasts 0 seconds would end before it begins")]
+    None,
+    /// Longer than [`LONGEST`].
+    #[error("what ends has to end within 100 years, leave the end away for never")]
+    TooLong,
+}
 
 /// Both clocks, read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +50,19 @@ impl Now {
             .saturating_add(ttl)
             .saturating_add(Duration::from_millis(500));
         BootSecs(saturate(end.as_secs()))
+    }
+
+    /// When something ends that lasts so many seconds; `None`: never.
+    ///
+    /// # Errors
+    /// [`LifeError`]
+    pub fn end_of(self, ttl_s: Option<u64>) -> Result<Option<BootSecs>, LifeError> {
+        let ttl = ttl_s.map(Duration::from_secs);
+        match ttl {
+            Some(Duration::ZERO) => Err(LifeError::None),
+            Some(ttl) if ttl > LONGEST => Err(LifeError::TooLong),
+            _ => Ok(ttl.map(|ttl| self.after(ttl))),
+        }
     }
 
     /// The deadline on the wall clock as it stands now.
@@ -94,6 +122,20 @@ mod tests {
     fn after_a_reboot_the_wall_clock_says_what_is_left() {
         assert_eq!(now(5_000, 1_000).boot_of(WallSecs(1_060)), BootSecs(65));
         assert_eq!(now(5_000, 1_000).boot_of(WallSecs(900)), BootSecs(5));
+    }
+
+    #[test]
+    fn what_lasts_a_second_to_a_century_ends_then_and_nothing_else_is_cut_to_it() {
+        let now = now(5_000, 0);
+        let century = LONGEST.as_secs();
+        assert_eq!(now.end_of(None), Ok(None));
+        assert_eq!(now.end_of(Some(1)), Ok(Some(BootSecs(6))));
+        let last = u32::try_from(century + 5).expect("32 bits");
+        assert_eq!(now.end_of(Some(century)), Ok(Some(BootSecs(last))));
+        assert_eq!(now.end_of(Some(0)), Err(LifeError::None));
+        for ttl_s in [century + 1, 1 << 32, u64::MAX] {
+            assert_eq!(now.end_of(Some(ttl_s)), Err(LifeError::TooLong));
+        }
     }
 
     #[test]

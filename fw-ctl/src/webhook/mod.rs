@@ -214,24 +214,21 @@ impl Webhooks {
     /// Removes a webhook with everything that waits for it.
     ///
     /// # Errors
-    /// The disk failed.
+    /// There is no such webhook, or the disk failed.
     pub async fn remove(&self, name: String, dry_run: bool) -> Result<Changed, ProblemBody> {
         let removing = self.0.keeper.call(move |queue| {
-            let found = queue.named(&name).map(|(id, _)| id);
-            match found {
-                Some(id) if !dry_run => queue.remove(id).map(|()| Some(id)),
-                found => Ok(found),
+            let (id, _) = queue.named(&name).ok_or_else(|| unknown(&name))?;
+            if !dry_run {
+                queue.remove(id)?;
             }
+            Ok::<_, ProblemBody>(id)
         });
-        let removed = removing.await?;
-        if let (Some(id), false) = (removed, dry_run)
-            && let Some(running) = self.0.senders.lock().remove(&id)
-        {
+        let id = removing.await?;
+        if !dry_run && let Some(running) = self.0.senders.lock().remove(&id) {
             running.task.abort();
         }
         Ok(Changed {
-            removed: removed.iter().count(),
-            unchanged: removed.is_none().into(),
+            removed: 1,
             ..Changed::default()
         })
     }
@@ -246,10 +243,7 @@ impl Webhooks {
             .0
             .keeper
             .call(move |queue| Ok::<_, ProblemBody>(queue.named(&asked)));
-        let (_, hook) = named.await?.ok_or_else(|| {
-            ProblemBody::new(Code::NotFound, format!("there is no webhook {name:?}"))
-                .with_hint("`fw-ctl webhook list` names them")
-        })?;
+        let (_, hook) = named.await?.ok_or_else(|| unknown(&name))?;
         let time = Timestamp::now();
         let detail = format!("a test of webhook {name}");
         let event = Event::Changed { time, detail, by };
@@ -287,6 +281,12 @@ fn is_same(there: &WebhookPut, asked: &WebhookPut, given: bool) -> bool {
             secret,
             ..asked.clone()
         }
+}
+
+fn unknown(name: &str) -> ProblemBody {
+    let shown: String = name.chars().take(64).collect();
+    ProblemBody::new(Code::NotFound, format!("there is no webhook {shown:?}"))
+        .with_hint("`fw-ctl webhook list` names them")
 }
 
 fn no_random(error: io::Error) -> ProblemBody {

@@ -261,11 +261,13 @@ impl Queue {
 
 impl From<rusqlite::Error> for ProblemBody {
     fn from(error: rusqlite::Error) -> Self {
-        let code = match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Code::Full,
-            _ => Code::Store,
-        };
-        Self::new(code, format!("the queue of webhooks: {error}"))
+        let message = format!("the queue of webhooks: {error}");
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::new(Code::Full, message).with_hint(
+                "nothing was changed; make room on the file system of the state directory",
+            ),
+            _ => Self::new(Code::Store, message),
+        }
     }
 }
 

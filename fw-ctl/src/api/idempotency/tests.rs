@@ -71,6 +71,18 @@ async fn what_failed_here_may_be_tried_again_but_what_was_refused_stays_refused(
 }
 
 #[tokio::test]
+async fn a_secret_is_answered_once_and_not_kept() {
+    let endpoint = any(async || (axum::Extension(Secret), "fwctl_0"));
+    let app = Router::new()
+        .route("/x", endpoint)
+        .layer(from_fn_with_state(Keys::default(), once));
+    assert_eq!(send(&app, "POST", "a", "").await.1, "fwctl_0");
+    let (status, body, _) = send(&app, "POST", "a", "").await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(!body.contains("fwctl_0"), "{body}");
+}
+
+#[tokio::test]
 async fn keys_have_bounds() {
     let (app, count) = counting(StatusCode::OK);
     for key in ["", &"k".repeat(MAX_KEY + 1)] {

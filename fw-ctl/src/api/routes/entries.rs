@@ -6,17 +6,14 @@ use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    super::{
-        access::Asker,
-        body::Body,
-        reply::{self, Reply},
-        wire::{
-            self, Batch, BatchOf, Changed, Items, Problem, ProblemBody, Put, PutOf, Replace,
-            ReplaceOf,
-        },
+use super::super::{
+    access::Asker,
+    body::Body,
+    query::{Asked, Named},
+    reply::{self, Reply},
+    wire::{
+        self, Batch, BatchOf, Changed, Items, Problem, ProblemBody, Put, PutOf, Replace, ReplaceOf,
     },
-    Asked, Named, asked,
 };
 use crate::{
     daemon::{edit::Requested, handle::Handle, report::Filter},
@@ -38,13 +35,12 @@ pub(super) struct Show {
     limit: Option<usize>,
 }
 
-async fn show(
+async fn matching(
     handle: Handle,
     actions: &'static [Action],
     list: Option<String>,
-    query: Asked<Show>,
+    show: Show,
 ) -> Reply<Items<wire::Entry>> {
-    let show = asked(query)?;
     let filter = Filter {
         list: list.or(show.list),
         contains: show.contains,
@@ -64,9 +60,9 @@ async fn show(
 ))]
 pub(super) async fn blocks(
     State(handle): State<Handle>,
-    query: Asked<Show>,
+    Asked(query): Asked<Show>,
 ) -> Reply<Items<wire::Entry>> {
-    show(handle, &[Action::Block], None, query).await
+    matching(handle, &[Action::Block], None, query).await
 }
 
 /// Allowed prefixes
@@ -76,9 +72,9 @@ pub(super) async fn blocks(
 ))]
 pub(super) async fn allows(
     State(handle): State<Handle>,
-    query: Asked<Show>,
+    Asked(query): Asked<Show>,
 ) -> Reply<Items<wire::Entry>> {
-    show(handle, &[Action::Allow], None, query).await
+    matching(handle, &[Action::Allow], None, query).await
 }
 
 /// Drop what comes from these prefixes: all of them or none, unless `keep_going`
@@ -184,9 +180,9 @@ pub(super) async fn lists(State(handle): State<Handle>) -> Reply<Items<wire::Lis
 pub(super) async fn list(
     State(handle): State<Handle>,
     Named(name): Named<String>,
-    query: Asked<Show>,
+    Asked(query): Asked<Show>,
 ) -> Reply<Items<wire::Entry>> {
-    show(handle, &Action::ALL, Some(name), query).await
+    matching(handle, &Action::ALL, Some(name), query).await
 }
 
 /// Give a list exactly these entries of one action

@@ -2,14 +2,12 @@
 
 use axum::{Json, extract::State, response::Response};
 
-use super::{
-    super::{
-        access::Asker,
-        body::Body,
-        reply::{self, Reply},
-        wire::{Changed, GuardPut, Guarded, Items, Problem},
-    },
-    Named,
+use super::super::{
+    access::Asker,
+    body::Body,
+    query::Named,
+    reply::{self, Reply},
+    wire::{Changed, GuardPut, Guarded, Items, Problem},
 };
 use crate::daemon::handle::Handle;
 

@@ -1,18 +1,17 @@
 //! What only somebody on this host may do, and what a packet costs on it.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::{
-    super::{
-        access::Asker,
-        body::Body,
-        reply::Reply,
-        wire::{Bench, Changed, Code, Items, Problem, ProblemBody, Token, TokenMade, TokenPut},
-    },
-    Named,
+use super::super::{
+    access::Asker,
+    body::Body,
+    idempotency::Secret,
+    query::Named,
+    reply::Reply,
+    wire::{Bench, Changed, Code, Items, Problem, ProblemBody, Token, TokenMade, TokenPut},
 };
 use crate::daemon::{bench, handle::Handle};
 
@@ -30,10 +29,11 @@ pub(super) struct Detach {
 ))]
 pub(super) async fn detach(
     State(handle): State<Handle>,
+    asker: Asker,
     Body(detach): Body<Detach>,
 ) -> Reply<Changed> {
-    let job = handle.call(move |owner| owner.detach(detach.interface.as_deref()));
-    job.await.map(Json)
+    let job = asker.job(move |owner, _| owner.detach(detach.interface.as_deref()));
+    handle.call(job).await.map(Json)
 }
 
 /// Tokens, without what opens the door
@@ -54,10 +54,10 @@ pub(super) async fn add_token(
     State(handle): State<Handle>,
     asker: Asker,
     Body(put): Body<TokenPut>,
-) -> Result<(StatusCode, Json<TokenMade>), ProblemBody> {
+) -> Result<(StatusCode, Extension<Secret>, Json<TokenMade>), ProblemBody> {
     let job = asker.job(move |owner, by| owner.token_add(&put, by));
     let made = handle.call(job).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    Ok((StatusCode::CREATED, Extension(Secret), Json(made)))
 }
 
 /// Revoke a token

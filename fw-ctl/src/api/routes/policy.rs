@@ -66,7 +66,9 @@ pub(super) async fn diff(State(handle): State<Handle>) -> Reply<Diff> {
     (status = 200, description = "done", body = Diff),
     (status = "default", description = "refused, or failed", body = Problem),
 ))]
-pub(super) async fn repair(State(handle): State<Handle>) -> Reply<Diff> {
+pub(super) async fn repair(State(handle): State<Handle>, asker: Asker) -> Reply<Diff> {
+    // Refused before anything is repaired, or not at all.
+    handle.call(asker.job(|_, _| Ok(()))).await?;
     let differed = handle.diff().await;
     handle
         .call(|owner| owner.synchronise().map(drop))

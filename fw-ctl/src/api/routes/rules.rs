@@ -4,14 +4,12 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    super::{
-        access::Asker,
-        body::Body,
-        reply::Reply,
-        wire::{Base, Changed, Items, Problem, ProblemBody, Rule, RuleAdded, RulePut},
-    },
-    Asked, Named, asked,
+use super::super::{
+    access::Asker,
+    body::Body,
+    query::{Asked, Named},
+    reply::Reply,
+    wire::{Base, Changed, Items, Problem, ProblemBody, Rule, RuleAdded, RulePut},
 };
 use crate::daemon::handle::Handle;
 
@@ -53,10 +51,9 @@ pub(super) async fn list(State(handle): State<Handle>) -> Reply<Items<Rule>> {
 pub(super) async fn add(
     State(handle): State<Handle>,
     asker: Asker,
-    query: Asked<Adding>,
+    Asked(Adding { dry_run }): Asked<Adding>,
     Body(put): Body<RulePut>,
 ) -> Result<(StatusCode, Json<RuleAdded>), ProblemBody> {
-    let Adding { dry_run } = asked(query)?;
     // The session that asks may be newer than the last look, and depend on the guard.
     handle.refresh_guard().await?;
     let job = asker.job(move |owner, by| owner.rule_add(&put, dry_run, by));
@@ -78,9 +75,8 @@ pub(super) async fn remove(
     State(handle): State<Handle>,
     asker: Asker,
     Named(id): Named<u32>,
-    query: Asked<Removing>,
+    Asked(Removing { kind, dry_run }): Asked<Removing>,
 ) -> Reply<Changed> {
-    let Removing { kind, dry_run } = asked(query)?;
     let job = asker.job(move |owner, by| owner.rule_remove(id, kind.as_deref(), dry_run, by));
     handle.change_rules(job).await.map(Json)
 }

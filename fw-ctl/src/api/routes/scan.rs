@@ -2,14 +2,12 @@
 
 use axum::{Json, extract::State};
 
-use super::{
-    super::{
-        access::Asker,
-        body::Body,
-        reply::Reply,
-        wire::{Problem, ScanChange, ScanReset, ScanStatus},
-    },
-    Asked, asked,
+use super::super::{
+    access::Asker,
+    body::Body,
+    query::Asked,
+    reply::Reply,
+    wire::{Problem, ScanChange, ScanReset, ScanStatus},
 };
 use crate::daemon::handle::Handle;
 
@@ -44,9 +42,8 @@ pub(super) async fn change(
 pub(super) async fn reset(
     State(handle): State<Handle>,
     asker: Asker,
-    query: Asked<ScanReset>,
+    Asked(ScanReset { dry_run }): Asked<ScanReset>,
 ) -> Reply<ScanStatus> {
-    let ScanReset { dry_run } = asked(query)?;
     let job = asker.job(move |owner, by| owner.scan_reset(dry_run, by));
     handle.call(job).await.map(Json)
 }

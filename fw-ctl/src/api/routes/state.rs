@@ -12,12 +12,10 @@ use fw_common::abi;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{
-    super::{
-        reply::Reply,
-        wire::{Problem, Stats, StatsQuery, Status, Version},
-    },
-    Asked, asked,
+use super::super::{
+    query::Asked,
+    reply::Reply,
+    wire::{Problem, Stats, StatsQuery, Status, Version},
 };
 use crate::daemon::handle::Handle;
 
@@ -38,8 +36,10 @@ pub(super) async fn status(State(handle): State<Handle>) -> Reply<Status> {
     (status = 200, description = "done", body = Stats),
     (status = "default", description = "refused, or failed", body = Problem),
 ))]
-pub(super) async fn stats(State(handle): State<Handle>, query: Asked<StatsQuery>) -> Reply<Stats> {
-    let StatsQuery { after } = asked(query)?;
+pub(super) async fn stats(
+    State(handle): State<Handle>,
+    Asked(StatsQuery { after }): Asked<StatsQuery>,
+) -> Reply<Stats> {
     handle.call(move |owner| owner.stats(after)).await.map(Json)
 }
 

@@ -6,12 +6,10 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    super::{
-        reply::Reply,
-        wire::{Check, Problem, Why, WhyQuery},
-    },
-    Asked, asked,
+use super::super::{
+    query::Asked,
+    reply::Reply,
+    wire::{Check, Problem, Why, WhyQuery},
 };
 use crate::daemon::handle::Handle;
 
@@ -29,8 +27,10 @@ pub(super) struct AskCheck {
     (status = 200, description = "done", body = Check),
     (status = "default", description = "refused, or failed", body = Problem),
 ))]
-pub(super) async fn check(State(handle): State<Handle>, query: Asked<AskCheck>) -> Reply<Check> {
-    let AskCheck { address } = asked(query)?;
+pub(super) async fn check(
+    State(handle): State<Handle>,
+    Asked(AskCheck { address }): Asked<AskCheck>,
+) -> Reply<Check> {
     let job = handle.call(move |owner| owner.check(address));
     job.await.map(Json)
 }
@@ -40,7 +40,6 @@ pub(super) async fn check(State(handle): State<Handle>, query: Asked<AskCheck>) 
     (status = 200, description = "done", body = Why),
     (status = "default", description = "refused, or failed", body = Problem),
 ))]
-pub(super) async fn why(State(handle): State<Handle>, query: Asked<WhyQuery>) -> Reply<Why> {
-    let query = asked(query)?;
+pub(super) async fn why(State(handle): State<Handle>, Asked(query): Asked<WhyQuery>) -> Reply<Why> {
     handle.call(move |owner| owner.why(&query)).await.map(Json)
 }

@@ -1,25 +1,20 @@
 //! Webhooks. They belong to no policy, so the owner of it is not asked.
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{
-    super::{
-        access::Caller,
-        body::Body,
-        reply::Reply,
-        wire::{
-            Changed, Event, Items, Problem, ProblemBody, Webhook, WebhookAdded, WebhookPut,
-            WebhookTested,
-        },
+use super::super::{
+    access::Caller,
+    body::Body,
+    idempotency::Secret,
+    query::{Asked, Named},
+    reply::Reply,
+    wire::{
+        Changed, Event, Items, Problem, ProblemBody, Webhook, WebhookAdded, WebhookPut,
+        WebhookTested,
     },
-    Asked, asked,
 };
 use crate::daemon::handle::Handle;
 
@@ -51,10 +46,9 @@ pub(super) async fn list(State(handle): State<Handle>) -> Reply<Items<Webhook>> 
 pub(super) async fn add(
     State(handle): State<Handle>,
     Extension(caller): Extension<Caller>,
-    query: Asked<Changing>,
+    Asked(Changing { dry_run }): Asked<Changing>,
     Body(put): Body<WebhookPut>,
-) -> Result<(StatusCode, Json<WebhookAdded>), ProblemBody> {
-    let Changing { dry_run } = asked(query)?;
+) -> Result<(StatusCode, Option<Extension<Secret>>, Json<WebhookAdded>), ProblemBody> {
     let added = handle.webhooks.add(put, dry_run).await?;
     if added.changed && !dry_run {
         tell(
@@ -67,7 +61,8 @@ pub(super) async fn add(
         true => StatusCode::CREATED,
         false => StatusCode::OK,
     };
-    Ok((status, Json(added)))
+    let secret = added.secret.as_ref().map(|_| Extension(Secret));
+    Ok((status, secret, Json(added)))
 }
 
 /// Remove a webhook, with what waits for it
@@ -79,12 +74,11 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(handle): State<Handle>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    query: Asked<Changing>,
+    Named(name): Named<String>,
+    Asked(Changing { dry_run }): Asked<Changing>,
 ) -> Reply<Changed> {
-    let Changing { dry_run } = asked(query)?;
     let removed = handle.webhooks.remove(name.clone(), dry_run).await?;
-    if removed.removed > 0 && !dry_run {
+    if !dry_run {
         tell(&handle, format!("webhook {name} removed"), caller);
     }
     Ok(Json(removed))
@@ -99,7 +93,7 @@ pub(super) async fn remove(
 pub(super) async fn test(
     State(handle): State<Handle>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Reply<WebhookTested> {
     handle.webhooks.test(name, caller.name).await.map(Json)
 }

@@ -198,8 +198,7 @@ impl FromStr for Kinds {
             let mut named = kinds.filter(|kind| kind.name() == word);
             named.next().ok_or_else(|| {
                 let word: String = word.chars().take(64).collect();
-                let known = EventKind::ALL.map(EventKind::name).join(", ");
-                format!("{word:?} is none of {known}")
+                format!("{word:?} is none of {}", Self::of(EventKind::ALL))
             })
         };
         Ok(Self::of(

@@ -1,7 +1,7 @@
 //! Items as they were asked for, read where the body is, so that the owner's loop has them as it
 //! needs them.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use fw_common::Prefix;
 use serde::{
@@ -120,17 +120,15 @@ fn read_item(
     now: Now,
 ) -> Result<(Item, Option<String>), Failure> {
     let (prefix, warning) = read_prefix(prefix)?;
-    if ttl_s == Some(0) {
-        return Err(bad_input(format!(
-            "{prefix}: an entry of 0 seconds would end before it begins"
-        )));
-    }
+    let deadline = now
+        .end_of(ttl_s)
+        .map_err(|error| bad_input(format!("{prefix}: ttl_s: {error}")))?;
     let comment = comment
         .parse()
         .map_err(|error| bad_input(format!("{prefix}: {error}")))?;
     let item = Item {
         prefix,
-        deadline: ttl_s.map(|secs| now.after(Duration::from_secs(secs))),
+        deadline,
         comment,
     };
     Ok((item, warning))
@@ -158,7 +156,7 @@ mod tests {
     fn items_that_make_sense_are_kept_and_the_others_named_by_position() {
         let requested = requested(
             r#"["192.0.2.1","x",{"prefix":"192.0.2.2","ttl_s":0},{"prefix":"192.0.2.3","ttl_s":60,"comment":"c"},
-                {"prefix":"192.0.2.4","comment":"\u001b"},"192.0.2.5/24"]"#,
+                {"prefix":"192.0.2.4","comment":"\u001b"},"192.0.2.5/24",{"prefix":"192.0.2.6","ttl_s":4294967296}]"#,
         );
         let items: Vec<_> = requested
             .items
@@ -172,7 +170,7 @@ mod tests {
             .iter()
             .map(|refused| refused.index)
             .collect();
-        assert_eq!((refused, requested.total), (vec![1, 2, 4], 6));
+        assert_eq!((refused, requested.total), (vec![1, 2, 4, 6], 7));
         assert_eq!(requested.warnings.len(), 1);
 
         let position = Requested::positions(&requested.refused);

@@ -182,6 +182,29 @@ fn form_of_a_browser_is_no_change() {
 }
 
 #[test]
+fn what_an_endpoint_does_not_take_is_refused_in_words_of_ours() {
+    let lab = Lab::new();
+    let _daemon = listening(&lab);
+    let token = lab.token("r", "read");
+    for (line, status, said) in [
+        ("GET /api/v1/rules?kind=port", 400, "it takes none"),
+        (
+            "GET /api/v1/blocks?limit=x",
+            400,
+            "the query: limit: invalid digit",
+        ),
+        ("PATCH /", 405, "not_allowed"),
+        ("DELETE /healthz", 405, "not_allowed"),
+        ("BREW /api/v1/status", 405, "not_allowed"),
+        ("GET /api/v1/blocks?limit=1", 200, "items"),
+    ] {
+        let answer = lab.ask(&Ask::new(line).token(&token));
+        assert_eq!(answer.status, status, "{line}: {answer:?}");
+        assert!(answer.body.contains(said), "{line}: {answer:?}");
+    }
+}
+
+#[test]
 fn what_only_the_host_may_do_no_token_may() {
     let lab = Lab::new();
     let _daemon = listening(&lab);

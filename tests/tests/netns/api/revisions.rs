@@ -72,6 +72,46 @@ fn change_that_is_sent_twice_with_a_key_is_made_once() {
 }
 
 #[test]
+fn what_has_a_secret_is_told_once_also_with_a_key() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let token = serde_json::json!({ "name": "x", "scope": "read" });
+    let webhook = serde_json::json!({ "name": "x", "url": "https://9.9.9.9/x" });
+    for (path, put, secret) in [("tokens", token, "fwctl_"), ("webhooks", webhook, "whsec_")] {
+        let ask = Ask::new(&format!("POST /api/v1/{path}"))
+            .json(&put)
+            .header("Idempotency-Key", path);
+        let [first, again] = [(); 2].map(|()| lab.ask_locally(&ask));
+        assert_eq!(first.status, 201, "{first:?}");
+        assert!(first.body.contains(secret), "{first:?}");
+        assert_eq!((again.status, &*again.code()), (409, "conflict"));
+        assert!(again.body.contains("told once"), "{again:?}");
+        assert!(!again.body.contains(secret), "{again:?}");
+        assert_eq!(lab.json(&[path.trim_end_matches('s'), "list"])["total"], 1);
+    }
+}
+
+#[test]
+fn every_line_of_if_match_counts_and_for_a_repair_too() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let seen = tag(&lab);
+    let block = block("203.0.113.9")
+        .header("If-Match", "\"another\"")
+        .header("If-Match", &seen);
+    assert_eq!(lab.ask_locally(&block).status, 201);
+    for line in ["POST /api/v1/repair", "POST /api/v1/detach"] {
+        let late = Ask::new(line)
+            .json(&serde_json::json!({}))
+            .header("If-Match", &seen);
+        let refused = lab.ask_locally(&late);
+        assert_eq!((refused.status, &*refused.code()), (412, "stale"), "{line}");
+    }
+    let repair = Ask::new("POST /api/v1/repair").header("If-Match", &tag(&lab));
+    assert_eq!(lab.ask_locally(&repair).status, 200);
+}
+
+#[test]
 fn batch_is_all_or_nothing_and_names_each_item_that_is_refused() {
     let lab = Lab::new();
     let _daemon = lab.daemon().start();

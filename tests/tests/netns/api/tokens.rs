@@ -67,6 +67,37 @@ fn token_ends_on_time() {
 }
 
 #[test]
+fn token_that_has_ended_is_marked_and_its_name_is_free_again() {
+    let lab = Lab::new();
+    let _daemon = listening(&lab);
+    let add = ["token", "add", "short", "--scope", "read"];
+    lab.fw(&[&add[..], &["--ttl", "1s"]].concat()).must(0);
+    let list = || lab.fw(&["token", "list"]).must(0).stdout;
+    assert!(!list().contains("ended"));
+    eventually("the list says that it has ended", || {
+        list().contains("ended")
+    });
+    let made = lab.fw(&add).must(0);
+    let asked = lab.ask(&status().token(made.stdout.trim()));
+    assert_eq!(asked.status, 200);
+    assert_eq!(lab.json(&["token", "list"])["total"], 1);
+}
+
+#[test]
+fn token_that_nobody_was_told_does_not_stay() {
+    let lab = Lab::new();
+    let _daemon = lab.daemon().start();
+    let full = fs::File::create("/dev/full").expect("it is always full");
+    let mut add = lab.command();
+    add.args(["token", "add", "lost", "--scope", "write"]);
+    let ended = add.stdout(full).output().expect("fw-ctl starts");
+    assert!(!ended.status.success());
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("revoked again"), "{said}");
+    assert_eq!(lab.json(&["token", "list"])["total"], 0);
+}
+
+#[test]
 fn stream_ends_with_the_token_it_was_opened_with() {
     let lab = Lab::new();
     let _daemon = listening(&lab);
@@ -116,6 +147,13 @@ fn what_makes_no_sense_is_refused_and_a_trial_makes_nothing() {
     ] {
         add(arguments).must(10).saying("there is a token x already");
     }
+    add(&["y", "--scope", "read", "--ttl", "36526d"])
+        .must(2)
+        .saying("at most 100 years");
+    let century = serde_json::json!({ "name": "y", "scope": "read", "ttl_s": 4_294_967_296_u64 });
+    let made = lab.ask_locally(&Ask::new("POST /api/v1/tokens").json(&century));
+    assert_eq!((made.status, &*made.code()), (400, "bad_input"));
+    lab.fw(&["token", "del", ""]).must(2).saying("<NAME>");
     lab.fw(&["token", "del", "x", "--dry-run"]).must(0);
     assert_eq!(lab.json(&["token", "list"])["total"], 1);
 }

@@ -135,9 +135,17 @@ fn read_only_dashboard_shows_everything_and_changes_nothing() {
     let lab = Lab::new();
     let _daemon = lab.daemon().start();
     lab.fw(&["block", "203.0.113.1"]).must(0);
-    let dashboard = Dashboard::start(&lab, &["--read-only"]);
-    let cookie = enter(&dashboard);
-    let blocks = ask(&dashboard, "GET /api/v1/blocks", &[&cookie], "");
+    for flag in ["--read-only", "--dry-run"] {
+        let dashboard = Dashboard::start(&lab, &[flag]);
+        only_looks(&dashboard);
+    }
+    assert_eq!(lab.prefixes("blocks").len(), 1);
+}
+
+#[track_caller]
+fn only_looks(dashboard: &Dashboard) {
+    let cookie = enter(dashboard);
+    let blocks = ask(dashboard, "GET /api/v1/blocks", &[&cookie], "");
     assert!(blocks.contains("203.0.113.1"), "{blocks}");
     for (first, body) in [
         ("POST /api/v1/blocks", BLOCK),
@@ -145,14 +153,13 @@ fn read_only_dashboard_shows_everything_and_changes_nothing() {
         ("PATCH /api/v1/scan", r#"{"mode":"off"}"#),
         ("POST /api/v1/detach", "{}"),
     ] {
-        let answer = ask(&dashboard, first, &[&cookie], body);
+        let answer = ask(dashboard, first, &[&cookie], body);
         assert_eq!(status(&answer), "403", "{first}: {answer}");
         assert!(
             answer.contains(r#""code":"permission""#),
             "{first}: {answer}"
         );
     }
-    assert_eq!(lab.prefixes("blocks").len(), 1);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use fw_tests::lab::{
     Lab,
     address::{V4, V6},
     command::Fw,
+    http::{API, Ask},
     namespace::run,
 };
 
@@ -162,6 +163,57 @@ fn full_disk_is_an_error_and_the_policy_stands() {
     disk.make_room();
     lab.fw(&["block", "198.51.100.1"]).must(0);
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+}
+
+#[test]
+fn start_that_finds_no_room_says_so() {
+    let lab = Lab::new();
+    let disk = Disk::mount(&lab);
+    let daemon = lab.daemon().start();
+    lab.fw(&["block", V4.block]).must(0);
+    daemon.term();
+    disk.fill();
+    lab.daemon()
+        .refused()
+        .must(7)
+        .saying("no room left")
+        .saying("make room");
+    disk.make_room();
+    let _daemon = lab.daemon().start();
+    assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
+}
+
+#[test]
+fn token_that_is_revoked_on_a_full_disk_opens_nothing() {
+    let lab = Lab::new();
+    let disk = Disk::mount(&lab);
+    fs::write(lab.config(), format!("[api]\nlisten = \"{API}\"\n")).expect("it can be written");
+    let daemon = lab.daemon().start();
+    let [gone, kept] = ["gone", "kept"].map(|name| lab.token(name, "read"));
+    let asked = |token: &str| lab.ask(&Ask::new("GET /api/v1/status").token(token)).status;
+    disk.fill();
+    // Until what the database has already taken is used up, it can be done for good.
+    let full = (0..2_000).find_map(|number| {
+        let prefix = format!("203.0.{}.{}", number / 256, number % 256);
+        let reply = lab.fw(&["block", &prefix]);
+        (reply.code() != Some(0)).then_some(reply)
+    });
+    full.expect("the disk is full").must(7);
+    lab.fw(&["token", "del", "gone"])
+        .must(7)
+        .saying("opens nothing");
+    assert_eq!([asked(&gone), asked(&kept)], [401, 200]);
+    for verb in [
+        &["webhook", "add", "x", "https://9.9.9.9/x"][..],
+        &["block", "198.51.100.77"],
+    ] {
+        lab.fw(verb).must(7).saying("make room");
+    }
+    disk.make_room();
+    lab.fw(&["token", "del", "gone"]).must(0);
+    daemon.kill_9();
+    let _daemon = lab.daemon().start();
+    assert_eq!([asked(&gone), asked(&kept)], [401, 200]);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What arrives.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+};
 
 use fw_tests::lab::daemon::eventually;
 
@@ -168,9 +171,16 @@ fn several_webhooks_are_added_listed_tested_and_removed() {
 
     lab.fw(&["webhook", "del", "one", "--dry-run"]).must(0);
     assert_eq!(lab.json(&["webhook"])["total"], 2);
-    for _ in 0..2 {
-        lab.fw(&["webhook", "del", "one"]).must(0);
-    }
+    lab.fw(&["webhook", "del", "one"]).must(0);
+    lab.fw(&["webhook", "del", "one"])
+        .must(2)
+        .saying("no webhook \"one\"");
+    let full = File::create("/dev/full").expect("it is always full");
+    let mut add = lab.command();
+    add.args(["webhook", "add", "lost", &at_name(one.port)]);
+    let ended = add.stdout(full).output().expect("fw-ctl starts");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("removed again"), "{said}");
     lab.fw(&["webhook", "add", "three", &at_name(one.port), "-n"])
         .must(0);
     assert_eq!(lab.json(&["webhook"])["total"], 1);
