@@ -3,11 +3,13 @@
 use std::{convert::Infallible, future::pending, time::Duration};
 
 use axum::{
+    body::{Body, Bytes},
     extract::{Extension, State},
-    http::HeaderMap,
-    response::sse::{Event, KeepAlive, Sse},
+    http::{HeaderMap, header},
+    response::IntoResponse,
 };
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     access::Caller,
@@ -22,6 +24,10 @@ use crate::daemon::{
 
 /// A comment in the stream shows a dead client, so that sampling ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const COMMENT: &str = ":\n\n";
+
+/// Bytes after which a piece of the stream is sent, though more has happened.
+const PIECE: usize = 64 << 10;
 
 /// What happens, as server-sent events; with `Last-Event-ID`, those after that one come first
 #[utoipa::path(get, path = "/events", tag = "state", params(EventsQuery), responses(
@@ -33,7 +39,7 @@ pub async fn stream(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Asked(EventsQuery { kinds }): Asked<EventsQuery>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ProblemBody> {
+) -> Result<impl IntoResponse, ProblemBody> {
     let listener = match headers.get("last-event-id") {
         Some(id) => handle.feed.resume(id.to_str().unwrap_or_default()),
         None => handle.feed.listen(),
@@ -60,7 +66,11 @@ pub async fn stream(
         }
     };
     let stream = stream.take_until(Box::pin(lapse));
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    Ok((headers, Body::from_stream(stream)))
 }
 
 /// What one client hears.
@@ -71,19 +81,33 @@ struct Source {
     _sampling: Option<Listening>,
 }
 
-async fn next(mut source: Source) -> Option<(Result<Event, Infallible>, Source)> {
-    loop {
-        let told = source.listener.next().await;
-        if source.kinds.contains(told.event.kind()) {
-            return Some((Ok(written(&told)), source));
+/// The next event, with those that have happened by now.
+async fn next(mut source: Source) -> Option<(Result<Bytes, Infallible>, Source)> {
+    let mut text = String::new();
+    let due = Instant::now() + KEEP_ALIVE;
+    while text.is_empty() {
+        match timeout_at(due, source.listener.next()).await {
+            Ok(told) => source.write(&told, &mut text),
+            Err(_) => text.push_str(COMMENT),
         }
     }
+    while text.len() < PIECE
+        && let Some(told) = source.listener.next().now_or_never()
+    {
+        source.write(&told, &mut text);
+    }
+    Some((Ok(text.into()), source))
 }
 
-fn written(told: &Told) -> Event {
-    let event = Event::default().data(&told.json);
-    match &told.id {
-        Some(id) => event.id(id),
-        None => event,
+impl Source {
+    /// Writes an event, if it is asked for. JSON has no line breaks.
+    fn write(&self, told: &Told, text: &mut String) {
+        if !self.kinds.contains(told.event.kind()) {
+            return;
+        }
+        if let Some(id) = &told.id {
+            text.extend(["id: ", id, "\n"]);
+        }
+        text.extend(["data: ", &told.json, "\n\n"]);
     }
 }

@@ -87,16 +87,24 @@ impl Feed {
     pub fn tell(&self, event: Event) {
         if event.kind() == EventKind::Drop {
             // Without listeners there is nobody to fail.
-            let _ = self.0.samples.send(Arc::new(told(None, event)));
+            let _ = self.0.samples.send(Arc::new(told(event)));
             return;
         }
+        self.tell_all([event]);
+    }
+
+    /// Adds what happened at once, but for sampled drops. Listeners are woken once.
+    pub fn tell_all(&self, events: impl IntoIterator<Item = Event>) {
+        let written: Vec<Told> = events.into_iter().map(told).collect();
         let next = {
             let mut kept = self.0.kept.lock();
-            let id = format!("{}-{}", self.0.epoch, kept.next());
-            kept.events.push_back(Arc::new(told(Some(id), event)));
-            if kept.events.len() > KEPT {
-                kept.events.pop_front();
-                kept.first += 1;
+            for told in written {
+                let id = Some(format!("{}-{}", self.0.epoch, kept.next()));
+                kept.events.push_back(Arc::new(Told { id, ..told }));
+                if kept.events.len() > KEPT {
+                    kept.events.pop_front();
+                    kept.first += 1;
+                }
             }
             kept.next()
         };
@@ -216,15 +224,20 @@ async fn next_of(
     }
 }
 
-fn told(id: Option<String>, event: Event) -> Told {
+/// Written down, with no place in the stream.
+fn told(event: Event) -> Told {
     // Maps have keys of text, and numbers are finite: there is nothing that JSON cannot say.
     let json = serde_json::to_string(&event).unwrap_or_default();
-    Told { id, event, json }
+    Told {
+        id: None,
+        event,
+        json,
+    }
 }
 
 fn lost(count: Option<u64>) -> Arc<Told> {
     let time = wire_time(clock::now().wall);
-    Arc::new(told(None, Event::Lost { time, count }))
+    Arc::new(told(Event::Lost { time, count }))
 }
 
 #[cfg(test)]

@@ -33,11 +33,9 @@ impl Owner {
             return self.tell(now, by, &summary(draft));
         }
         tracing::info!(by, "{}", summary(draft));
-        for edit in &draft.edits {
-            if let Some(event) = self.entry_event(edit, now, by) {
-                self.feed.tell(event);
-            }
-        }
+        let edits = draft.edits.iter();
+        let events = edits.filter_map(|edit| self.entry_event(edit, now, by));
+        self.feed.tell_all(events);
     }
 
     fn entry_event(&self, edit: &Edit, now: Now, by: &str) -> Option<Event> {
