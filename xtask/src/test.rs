@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::{
+    apt::Apt,
     borders, build_ebpf,
     programs::{Build, with_fw_ctl},
     python, setup, sh,
@@ -81,6 +82,7 @@ impl Ring {
                 sh::run(&mut sh::cargo(&format!("build {PACKAGES} --bins")))?;
                 // Two at a time: each lab has its own namespaces, but they share the processors.
                 let mut netns = test("--test netns -- --test-threads=2");
+                python::ensure(&mut Apt::default())?;
                 netns.env("FW_SCHEMATHESIS", python::schemathesis());
                 sh::run(with_fw_ctl(&mut netns, Build::Debug))
             }

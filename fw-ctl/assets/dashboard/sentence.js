@@ -44,7 +44,8 @@ function entry(event) {
   const again = event.updated ? " again" : "";
   const ttl = event.ttl_s !== null && ["block", "allow"].includes(event.event) ? ` for ${duration(event.ttl_s)}` : "";
   const comment = event.comment === "" ? "" : `: ${event.comment}`;
-  return `${what}${event.prefix}${again} in ${event.list}${ttl} by ${event.by}${comment}`;
+  const observed = event.observed ? " (observed only)" : "";
+  return `${what}${event.prefix}${again}${observed} in ${event.list}${ttl} by ${event.by}${comment}`;
 }
 
 function drop(event) {

@@ -71,7 +71,11 @@ impl Known {
 
     /// The first parameter that this endpoint does not take.
     fn stranger(&self, method: &Method, path: &str, query: &str) -> Option<ProblemBody> {
-        let known = self.0.get(&(method.clone(), path.to_owned()))?;
+        let method = match *method {
+            Method::HEAD => Method::GET,
+            _ => method.clone(),
+        };
+        let known = self.0.get(&(method, path.to_owned()))?;
         let mut asked = form_urlencoded::parse(query.as_bytes());
         let (name, _) = asked.find(|(name, _)| !known.contains(&**name))?;
         let name: String = name.chars().take(64).collect();
@@ -134,7 +138,9 @@ mod tests {
         let list = "/api/v1/lists/{name}";
         let (_, hint) = stranger(Method::GET, list, "limit=1&lst=x").expect("refused");
         assert_eq!(hint, "it takes after, contains, limit, list");
-        assert!(stranger(Method::DELETE, list, "limit=1").is_some());
+        for method in [Method::DELETE, Method::HEAD] {
+            assert!(stranger(method, list, "limits=1").is_some());
+        }
         for (method, path, query) in [
             (Method::GET, list, "limit=1&list=%C3%BC"),
             (Method::GET, list, ""),

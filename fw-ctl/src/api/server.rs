@@ -1,12 +1,14 @@
 //! Connections: accepted within bounds, served as HTTP/1.1.
 //!
 //! - [`room`]: how many there may be
+//! - [`pace`]: how long a peer may keep us from writing
 //! - [`tcp`]: with TLS or on loopback
 
+mod pace;
 pub mod room;
 pub mod tcp;
 
-use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -17,14 +19,15 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::UnixListener,
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{sleep, timeout},
 };
 use tower::ServiceExt as _;
 
 use self::{
+    pace::Paced,
     room::{Key, Room, Slot},
-    tcp::Tcp,
+    tcp::Entrance,
 };
 
 /// Who is at the other end.
@@ -52,20 +55,20 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Listeners {
     /// The socket.
     pub unix: UnixListener,
-    /// Where it is asked for.
-    pub tcp: Option<Tcp>,
+    /// Where it is asked for; elsewhere, as soon as it is asked for elsewhere.
+    pub tcp: watch::Receiver<Option<Entrance>>,
 }
 
 /// Answers until `end` is dropped, and then as long as answers are on their way.
 pub async fn serve(listeners: Listeners, app: Router, end: oneshot::Receiver<Infallible>) {
-    let Listeners { unix, tcp } = listeners;
+    let Listeners { unix, mut tcp } = listeners;
     let server = Server {
         app,
         graceful: GracefulShutdown::new(),
     };
     tokio::select! {
         () = accept_unix(&unix, &server) => {}
-        () = accept_tcp(tcp.as_ref(), &server) => {}
+        () = accept_tcp(&mut tcp, &server) => {}
         // It can only be dropped.
         _ = end => {}
     }
@@ -97,21 +100,28 @@ async fn accept_unix(listener: &UnixListener, server: &Server) {
     }
 }
 
-/// Without a listener, nobody ever comes.
-async fn accept_tcp(tcp: Option<&Tcp>, server: &Server) {
-    let Some(tcp) = tcp else {
-        return std::future::pending().await;
-    };
+async fn accept_tcp(entrances: &mut watch::Receiver<Option<Entrance>>, server: &Server) {
     let room = Arc::new(Room::of_hosts());
     loop {
-        let Some((stream, from)) = accepted(tcp.listener.accept().await).await else {
+        let entrance = entrances.borrow_and_update().clone();
+        let accepting = async {
+            match &entrance {
+                Some(entrance) => (entrance.listener.accept().await, entrance.tls.clone()),
+                None => pending().await,
+            }
+        };
+        let (came, tls) = tokio::select! {
+            Ok(()) = entrances.changed() => continue,
+            came = accepting => came,
+        };
+        let Some((stream, from)) = accepted(came).await else {
             continue;
         };
         let Some(slot) = room.enter(Key::host(from.ip())) else {
             continue;
         };
-        let peer = Peer::Tcp(from.ip());
-        match tcp.tls.acceptor() {
+        let (stream, peer) = (Paced::new(stream), Peer::Tcp(from.ip()));
+        match tls {
             None => server.spawn(async { Some(stream) }, peer, slot),
             Some(acceptor) => {
                 let greeted = async move {

@@ -74,7 +74,8 @@ pub fn recover(args: &RecoverArgs, context: &Context) -> Result<u8> {
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let options = args.options(context);
     if args.test_config || context.global.dry_run {
-        daemon::reload::configuration(&options)?;
+        let config = daemon::reload::configuration(&options)?;
+        daemon::reload::check_files(&config)?;
         context.output.note("the configuration is good");
         return Ok(0);
     }

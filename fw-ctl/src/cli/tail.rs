@@ -101,6 +101,10 @@ fn entry(kind: EventKind, entry: &EntryEvent) -> String {
         (kind, true) => format!("{} again", kind.name()),
         (kind, false) => kind.name().to_owned(),
     };
+    let what = match entry.observed {
+        true => format!("observe {what}"),
+        false => what,
+    };
     let mut text = format!(
         "{:.0} {what} {} in {}",
         entry.time,

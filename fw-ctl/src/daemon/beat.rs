@@ -10,7 +10,7 @@ use crate::{
     policy::rule::{Effect, RuleId},
 };
 
-/// Beats between two looks at the mirror.
+/// Beats between two looks at what others may have changed.
 const LOOK: u32 = 2;
 
 /// What is kept from one beat to the next.
@@ -34,6 +34,9 @@ impl Owner {
         self.beat.count = self.beat.count.wrapping_add(1);
         if self.beat.count.is_multiple_of(LOOK) {
             self.mirror.look();
+            let there = self.store.is_there().map_err(Into::into);
+            self.note("database", there);
+            self.revoke_again();
         }
     }
 

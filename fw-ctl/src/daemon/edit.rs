@@ -121,7 +121,7 @@ impl Owner {
             dry_run: batch.dry_run,
             ..How::default()
         };
-        let mut all = Draft::default();
+        let (mut all, mut refused, mut total) = (Draft::default(), Vec::new(), 0);
         for (action, puts, removals) in [
             (Action::Allow, batch.allow, &batch.unallow),
             (Action::Block, batch.block, &batch.unblock),
@@ -134,12 +134,11 @@ impl Owner {
             }
             let Requested {
                 items,
-                refused,
+                refused: unread,
                 warnings,
-                total,
+                total: asked,
             } = puts.check()?;
             all.warnings.extend(warnings);
-            refuse(refused, total)?;
             if let Some(item) = items.iter().find(|item| prefixes.contains(&item.prefix)) {
                 return Err(bad_input(format!(
                     "{} is to be added and removed in one batch",
@@ -158,9 +157,11 @@ impl Owner {
             };
             all = all.and(self.policy.prepare(removal, now)?);
             let draft = self.policy.prepare(put, now)?;
-            refuse(refusals(&draft), total)?;
+            refused.extend(all_refused(unread, &draft));
+            total += asked;
             all = all.and(draft);
         }
+        refuse(refused, total)?;
         self.finish(all, how, now, by)
     }
 
@@ -195,17 +196,12 @@ impl Owner {
         let now = clock::now();
         let Requested {
             items,
-            mut refused,
+            refused,
             mut warnings,
             total,
         } = requested.check()?;
-        let position = Requested::positions(&refused);
         let mut draft = self.policy.prepare(change(items), now)?;
-        refused.extend(refusals(&draft).into_iter().map(|refused| Refused {
-            index: position(refused.index),
-            ..refused
-        }));
-        refused.sort_by_key(|refused| refused.index);
+        let mut refused = all_refused(refused, &draft);
         if !how.keep_going {
             refuse(std::mem::take(&mut refused), total)?;
         }
@@ -251,6 +247,17 @@ pub(super) fn read_items(
     let mut requested = Requested::of(items, now);
     warnings.append(&mut requested.warnings);
     (requested.items, requested.refused)
+}
+
+/// What makes no sense and what the draft refuses, by position among all that was asked for.
+fn all_refused(mut unread: Vec<Refused>, draft: &Draft) -> Vec<Refused> {
+    let position = Requested::positions(&unread);
+    unread.extend(refusals(draft).into_iter().map(|refused| Refused {
+        index: position(refused.index),
+        ..refused
+    }));
+    unread.sort_by_key(|refused| refused.index);
+    unread
 }
 
 /// What a draft refuses, by position among its items.

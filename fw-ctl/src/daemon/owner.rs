@@ -34,7 +34,7 @@ use super::{
     whole::Undo,
 };
 use crate::{
-    api::{server::tcp::Tls, wire},
+    api::{server::tcp::Entrances, wire},
     backend::xdp::{Xdp, trim_memory},
     config::Config,
     detect::{offenders::Record, ports::PortSet},
@@ -80,7 +80,7 @@ pub struct Owner {
     /// Who may use the API over TCP.
     pub(super) tokens: Tokens,
     /// What greets connections over TCP.
-    pub(super) tls: Tls,
+    pub(super) entrances: Entrances,
     pub(super) scan: Detector,
     /// The same policy in netfilter.
     pub(super) mirror: Mirror,

@@ -153,7 +153,9 @@ impl From<TcpError> for Failure {
                 ErrorKind::AddrInUse => Code::Conflict,
                 _ => Code::BadInput,
             },
-            TcpError::Pem { .. } | TcpError::Certificate { .. } => Code::BadInput,
+            TcpError::File { .. } | TcpError::Pem { .. } | TcpError::Certificate { .. } => {
+                Code::BadInput
+            }
         };
         Self::new(code, chain(&error))
     }

@@ -10,6 +10,7 @@ use super::{
     start,
 };
 use crate::{
+    api::server::tcp,
     backend::xdp::load::chain,
     config::{Config, ConfigError, DEFAULT_PATH, ListFile},
     duration::Ttl,
@@ -62,7 +63,7 @@ pub(super) fn last_good(options: &Options) -> Result<(Config, Result<(), Failure
 fn keep(options: &Options) -> io::Result<()> {
     let kept = options.state_dir.join(LAST_GOOD);
     let file = options.config.as_deref();
-    match fs::read(file.unwrap_or(Path::new(DEFAULT_PATH))) {
+    match read_regular(file.unwrap_or(Path::new(DEFAULT_PATH))) {
         // As a whole or not at all.
         Ok(text) => {
             let new = kept.with_extension("new");
@@ -90,17 +91,18 @@ fn over(mut config: Config, options: &Options) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Whether every list file can be taken, as `fw-ctl run -t` asks. A start does not ask: a server
-/// must not come up unprotected because of a bad line; the list stays as it was, with an alarm.
+/// Whether every file that the configuration names can be taken, as `fw-ctl run -t` asks. A start
+/// does not ask: a server must not come up unprotected because of a bad line; the list stays as it
+/// was, with an alarm.
 ///
 /// # Errors
-/// The bad lines of the first list that has any.
-pub fn check_lists(config: &Config) -> Result<(), Failure> {
+/// The bad lines of the first list that has any, or what is wrong with certificate or key.
+pub fn check_files(config: &Config) -> Result<(), Failure> {
     let now = clock::now();
-    config
-        .lists
-        .iter()
-        .try_for_each(|list| read_list(list, now).map(drop))
+    let mut lists = config.lists.iter();
+    lists.try_for_each(|list| read_list(list, now).map(drop))?;
+    tcp::acceptor(&config.api)?;
+    Ok(())
 }
 
 /// The entries of a list file: all of them, or none.
@@ -162,13 +164,11 @@ impl Owner {
             tracing::warn!("the backend of the mirror changes with the next start");
         }
         let (now, next) = (&self.config.api, &config.api);
-        if (&next.group, next.listen, &next.hosts) != (&now.group, now.listen, &now.hosts) {
-            tracing::warn!("where the API is reached changes with the next start");
-        }
-        if now.listen.is_some() {
-            self.tls.read(next)?;
+        if (&next.group, &next.hosts) != (&now.group, &now.hosts) {
+            tracing::warn!("group and names of the API change with the next start");
         }
         self.config = config;
+        self.open_api();
         let gone: Vec<String> = self
             .interfaces
             .keys()

@@ -148,7 +148,7 @@ impl Owner {
         wire::Entry {
             prefix: place.prefix.to_string(),
             action: action.name().to_owned(),
-            observed: place.list == ListId::AUTO && self.scan.settings.mode != Mode::Enforce,
+            observed: self.is_observed(action, place.list),
             list: self.name_of(place.list),
             comment: entry.comment.as_str().to_owned(),
             created_at: wire_time(entry.created()),
@@ -159,6 +159,12 @@ impl Owner {
             packets: counters.map_or(0, |counters| counters.packets),
             bytes: counters.map_or(0, |counters| counters.bytes),
         }
+    }
+
+    /// Whether nothing is dropped for entries of a list, though they block.
+    pub(super) fn is_observed(&self, action: Action, list: ListId) -> bool {
+        let is_detected = list == ListId::AUTO && self.scan.settings.mode != Mode::Enforce;
+        action == Action::Block && (self.config.observe || is_detected)
     }
 
     /// `GET /lists`

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     api::{
-        server::{Listeners, tcp::Tls},
+        server::{Listeners, tcp::Entrances},
         wire::Code,
     },
     backend::xdp::{
@@ -90,7 +90,8 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         jobs,
         rings,
     } = filter(options, ground).await?;
-    let tcp = owner.listen_over_tcp().await?;
+    owner.open_api();
+    let tcp = owner.entrances.watch();
     let watched = owner.watch_due();
     owner.note("rollback", watched);
     Ok(Started {
@@ -231,7 +232,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         feed,
         revision,
         tokens,
-        tls: Tls::default(),
+        entrances: Entrances::default(),
         scan,
         mirror,
         base,

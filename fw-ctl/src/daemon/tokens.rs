@@ -12,10 +12,7 @@ use super::{
     problem::{Failure, bad_input, kernel},
 };
 use crate::{
-    api::{
-        server::tcp::{self, Tcp},
-        wire::{self, Code, Items, TokenMade, TokenPut},
-    },
+    api::wire::{self, Code, Items, TokenMade, TokenPut},
     host::{clock, random},
     policy::time::{Now, WallSecs},
 };
@@ -78,6 +75,12 @@ impl Token {
 /// How often is looked whether a token in use has come to its end.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The alarm when the API is not reached where it should be.
+const API: &str = "API";
+
+/// The alarm when a token is revoked, but not on the disk.
+const REVOKED: &str = "tokens";
+
 /// Tokens there may be.
 const MAX_TOKENS: usize = 64;
 
@@ -135,21 +138,23 @@ impl Tokens {
 }
 
 impl Owner {
-    /// Listens over TCP, if the configuration says where.
-    ///
-    /// # Errors
-    /// The address cannot be taken, certificate or key cannot be used, or an address that others
-    /// reach has no token that would open it.
-    pub(super) async fn listen_over_tcp(&self) -> Result<Option<Tcp>, Failure> {
+    /// Listens over TCP where the configuration says. What keeps it from that is an alarm: the host
+    /// is protected all the same.
+    pub(super) fn open_api(&mut self) {
+        let opened = self.api_opened();
+        self.note(API, opened);
+    }
+
+    fn api_opened(&self) -> Result<(), Failure> {
         let api = &self.config.api;
         let is_open = api.listen.is_some_and(|listen| !listen.ip().is_loopback());
         if is_open && self.tokens.is_empty(clock::now().wall) {
-            let message = "the API is to be reached over TCP, and there is no token";
-            return Err(bad_input(message).with_hint(
-                "start without `listen` under [api], run `fw-ctl token add NAME --scope read`, start again",
-            ));
+            let message = "it is to be reached over TCP, and there is no token";
+            return Err(
+                bad_input(message).with_hint("`fw-ctl token add NAME --scope read` makes one")
+            );
         }
-        Ok(tcp::listen(api, &self.tls).await?)
+        Ok(self.entrances.open(api)?)
     }
 
     /// `GET /tokens`
@@ -222,10 +227,30 @@ impl Owner {
         let revoked = self.keep_tokens(tokens, now, by, &format!("token {name} revoked"));
         revoked.map_err(|failure| {
             self.tokens.end(name, now.wall);
-            failure.with_hint(format!(
-                "until the daemon is started again token {name} opens nothing; make room on the file system of the state directory, and revoke it again"
-            ))
+            let alarm = failure
+                .clone()
+                .prefixed(&format!("{name} is revoked in memory only: "));
+            self.note(REVOKED, Err(alarm));
+            let first = match failure.code {
+                Code::Full => "make room on the file system of the state directory; ",
+                _ => "",
+            };
+            let rest = "it opens nothing as long as this daemon runs, which tries again by itself";
+            failure.with_hint(format!("{first}{rest}"))
         })
+    }
+
+    /// Writes down what could not be when it was revoked.
+    pub(super) fn revoke_again(&mut self) {
+        if !self.alarms.contains_key(REVOKED) {
+            return;
+        }
+        let now = clock::now();
+        let mut tokens = self.tokens.all().clone();
+        tokens.retain(|token| token.holds(now.wall));
+        let detail = "tokens revoked that could not be before";
+        // An alarm that stands is not raised again.
+        let _still = self.keep_tokens(tokens, now, "retry", detail);
     }
 
     fn keep_tokens(
@@ -241,6 +266,11 @@ impl Owner {
         change.commit()?;
         self.tokens.0.send_replace(tokens);
         self.tell(now, by, detail);
+        if self.alarms.contains_key(API) {
+            self.open_api();
+        }
+        // What was revoked in memory only is not among them.
+        self.note(REVOKED, Ok(()));
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use super::{
     feed::{Listener, Told},
     handle::Handle,
     owner::wire_time,
+    problem::Failure,
 };
 use crate::{
     api::wire::Event,
@@ -29,7 +30,7 @@ pub async fn serve(handle: Handle, end: oneshot::Receiver<Infallible>) {
     });
     // The daemon is ending: nobody is left to be told.
     drop(noted.await);
-    follow(handle.webhooks, listener, end).await;
+    follow(handle.webhooks.clone(), listener, end, Some(handle)).await;
 }
 
 /// Puts everything into the queues until `end` is dropped, and then what has happened until then.
@@ -37,6 +38,7 @@ async fn follow(
     webhooks: Webhooks,
     mut listener: Listener,
     mut end: oneshot::Receiver<Infallible>,
+    owner: Option<Handle>,
 ) {
     let (mut unwritten, mut ending) = (0, false);
     loop {
@@ -57,13 +59,27 @@ async fn follow(
             return;
         }
         let count = bite.len() as u64;
-        match webhooks.put(news(&bite, unwritten)).await {
-            Ok(()) => unwritten = 0,
-            Err(error) => {
-                tracing::error!(%error, count, "webhooks miss events");
-                unwritten += count;
-            }
+        let put = webhooks.put(news(&bite, unwritten)).await;
+        // Once when it begins, and once when it is over.
+        if put.is_ok() != (unwritten == 0) && !ending {
+            note(owner.as_ref(), put.clone()).await;
         }
+        match put {
+            Ok(()) => unwritten = 0,
+            Err(_) => unwritten += count,
+        }
+    }
+}
+
+/// An alarm, or its end.
+async fn note(owner: Option<&Handle>, put: Result<(), Failure>) {
+    if let Some(handle) = owner {
+        let noted = handle.call(|owner| {
+            owner.note("queue of webhooks", put);
+            Ok(())
+        });
+        // The daemon is ending: nobody is left to be told.
+        drop(noted.await);
     }
 }
 
@@ -102,7 +118,7 @@ mod tests {
 
         let feed = Feed::new(1);
         let (end, ended) = oneshot::channel();
-        let following = tokio::spawn(follow(webhooks.clone(), feed.follow(), ended));
+        let following = tokio::spawn(follow(webhooks.clone(), feed.follow(), ended, None));
         for number in 0..3 * BITE + 7 {
             feed.tell(Event::Changed {
                 time: wire_time(clock::now().wall),

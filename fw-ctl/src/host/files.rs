@@ -1,9 +1,9 @@
-//! Reading text files that somebody else names.
+//! Files: text that somebody else names, and whether one is still the same.
 
 use std::{
     fs::OpenOptions,
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -36,6 +36,12 @@ pub fn read_regular(path: &Path) -> io::Result<String> {
     // Files of /proc have no length, and some no end.
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Device and inode: another file of the same name is another file.
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 #[cfg(test)]

@@ -18,15 +18,15 @@ mod tokens;
 pub use checkpoint::{Checkpoint, Due, waits};
 pub use error::StoreError;
 
-use std::{
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use fw_common::Prefix;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::policy::{Policy, entry::ListId, guard::GuardSource, time::Now};
+use crate::{
+    host::files::identity,
+    policy::{Policy, entry::ListId, guard::GuardSource, time::Now},
+};
 
 /// File in the state directory.
 pub const FILE: &str = "policy.db";
@@ -116,12 +116,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub fn begin(&mut self) -> Result<Change<'_>, StoreError> {
-        if identity(&self.path) != Some(self.file) {
-            return Err(StoreError::Gone {
-                path: self.path.clone(),
-            });
-        }
+        self.is_there()?;
         Ok(Change(self.connection.transaction()?))
+    }
+
+    /// Whether the file is still the one that was opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`]
+    pub fn is_there(&self) -> Result<(), StoreError> {
+        match identity(&self.path) == Some(self.file) {
+            true => Ok(()),
+            false => Err(StoreError::Gone {
+                path: self.path.clone(),
+            }),
+        }
     }
 
     /// Lists that were read from files when the configuration was last applied.
@@ -181,12 +190,6 @@ where
 {
     let wrong = |error| entries::corrupt(connection, format!("{text:?}: {error}"));
     text.parse().map_err(wrong)
-}
-
-/// Device and inode.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
 }
 
 /// A change that is being written. Dropped without [`Change::commit`], it never was.

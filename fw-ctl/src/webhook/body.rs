@@ -124,6 +124,9 @@ fn sentence(event: &Value) -> String {
     {
         text = text + " (" + &action + ")";
     }
+    if event["observed"] == true {
+        text += " (observed only)";
+    }
     // The message of an alarm begins with its subject.
     if event["event"] == "alarm" && event["message"].is_null() {
         text = format!("{text} {} is well again", in_words(&event["subject"]));
@@ -204,6 +207,13 @@ mod tests {
             let text = format!(r#"{{"event":"{event}","time":"2026-11-22T10:00:00Z",{more}}}"#);
             sentence(&fields(&text))
         };
+        assert_eq!(
+            said(
+                "block",
+                r#""prefix":"192.0.2.7","observed":true,"list":"auto""#
+            ),
+            "block 192.0.2.7 (observed only) in auto"
+        );
         let scan = scan_examples::scan();
         let scan = serde_json::to_string(&Event::Scan(scan)).expect("plain data");
         assert_eq!(

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use self::{
-    file::File,
+    file::Place,
     rows::{drop_oldest, end, on_its_way},
 };
 use super::{body::Message, hook::Hook, sign::new_id};
@@ -63,6 +63,7 @@ pub enum End {
 pub struct Queue {
     connection: Connection,
     hooks: BTreeMap<Id, Arc<Hook>>,
+    place: Option<Place>,
     /// What was wrong with the file.
     pub trouble: Result<(), String>,
 }
@@ -73,10 +74,11 @@ impl Queue {
     /// # Errors
     /// Not even memory can be had.
     pub fn open(directory: &Path) -> rusqlite::Result<Self> {
-        let (File { connection, hooks }, trouble) = file::open(directory)?;
+        let (file, trouble) = file::open(directory)?;
         Ok(Self {
-            connection,
-            hooks,
+            connection: file.connection,
+            hooks: file.hooks,
+            place: file.place,
             trouble,
         })
     }
@@ -103,10 +105,12 @@ impl Queue {
             return Err(ProblemBody::new(Code::Full, message));
         }
         let text = serde_json::to_string(&hook.put).unwrap_or_default();
-        self.connection.execute(
-            "INSERT INTO hooks (name, hook, created) VALUES (?1, ?2, ?3)",
-            params![hook.put.name, text, now.as_millisecond()],
-        )?;
+        self.for_good(|connection| {
+            connection.execute(
+                "INSERT INTO hooks (name, hook, created) VALUES (?1, ?2, ?3)",
+                params![hook.put.name, text, now.as_millisecond()],
+            )
+        })?;
         let id = self.connection.last_insert_rowid();
         self.hooks.insert(id, hook);
         Ok(id)
@@ -116,13 +120,33 @@ impl Queue {
     ///
     /// # Errors
     /// The disk failed.
-    pub fn remove(&mut self, id: Id) -> rusqlite::Result<()> {
-        let change = self.connection.transaction()?;
-        change.execute("DELETE FROM events WHERE hook = ?1", [id])?;
-        change.execute("DELETE FROM hooks WHERE id = ?1", [id])?;
-        change.commit()?;
+    pub fn remove(&mut self, id: Id) -> Result<(), ProblemBody> {
+        self.for_good(|connection| {
+            let change = connection.transaction()?;
+            change.execute("DELETE FROM events WHERE hook = ?1", [id])?;
+            change.execute("DELETE FROM hooks WHERE id = ?1", [id])?;
+            change.commit()
+        })?;
         self.hooks.remove(&id);
         Ok(())
+    }
+
+    /// A change that is on the disk when it is said to be done: events may be lost when the machine
+    /// crashes, but whom they are for may not.
+    fn for_good<T>(
+        &mut self,
+        change: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, ProblemBody> {
+        self.check_place()?;
+        self.connection.pragma_update(None, "synchronous", "full")?;
+        let changed = change(&mut self.connection);
+        self.connection
+            .pragma_update(None, "synchronous", "normal")?;
+        Ok(changed?)
+    }
+
+    fn check_place(&self) -> Result<(), ProblemBody> {
+        self.place.as_ref().map_or(Ok(()), Place::check)
     }
 
     /// Puts what happened into the queues of those who want to hear it. Where too many wait, the
@@ -130,7 +154,8 @@ impl Queue {
     ///
     /// # Errors
     /// The disk failed: nothing of it is there.
-    pub fn put(&mut self, news: &[News], now: Timestamp) -> rusqlite::Result<Vec<Id>> {
+    pub fn put(&mut self, news: &[News], now: Timestamp) -> Result<Vec<Id>, ProblemBody> {
+        self.check_place()?;
         let change = self.connection.transaction()?;
         let mut grown = Vec::new();
         for (id, hook) in &self.hooks {

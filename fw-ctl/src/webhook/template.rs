@@ -23,6 +23,7 @@ pub const FIELDS: &[&str] = &[
     "layer",
     "list",
     "message",
+    "observed",
     "offence",
     "ports",
     "prefix",

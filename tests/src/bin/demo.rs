@@ -10,7 +10,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{IpAddr, TcpStream},
+    net::{IpAddr, TcpListener, TcpStream},
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -84,11 +84,14 @@ fn show(lab: &Lab) -> Result<()> {
     ));
 
     step("The daemon protects the server")?;
+    // Served before anybody asks, as it is elsewhere: a port that is not would count as a probe.
+    let web = lab.listen(V4.server, 80);
     let daemon = lab.daemon().start();
     fw(lab, &["status"])?;
 
     step("Nothing is blocked: real traffic passes")?;
-    let connection = traffic_passes(lab)?;
+    let connection = traffic_passes(lab, &web)?;
+    drop(web);
 
     step("The attacker is blocked while it is sending")?;
     block_while_sending(lab)?;
@@ -110,7 +113,7 @@ fn show(lab: &Lab) -> Result<()> {
 
     step("The attacker is unblocked")?;
     fw(lab, &["unblock", V4.block, V6.block])?;
-    traffic_passes(lab)?;
+    traffic_passes(lab, &lab.listen(V4.server, 80))?;
 
     step("A scan is seen, and nothing is dropped: a new installation only observes")?;
     scan_observed(lab)?;
@@ -155,15 +158,14 @@ fn fw(lab: &Lab, arguments: &[&str]) -> Result<()> {
 }
 
 /// Pings, and has a conversation over TCP; gives both ends of the connection.
-fn traffic_passes(lab: &Lab) -> Result<[TcpStream; 2]> {
+fn traffic_passes(lab: &Lab, web: &TcpListener) -> Result<[TcpStream; 2]> {
     for net in [V4, V6] {
         ensure!(lab.pings(net.blocked), "{} gets no answer", net.blocked);
         say(&format!("ping from {}: answered", net.blocked));
     }
-    let listener = lab.listen(V4.server, 80);
     let client = lab.connect(V4.blocked, (V4.server, 80).into(), Duration::from_secs(5));
     let mut client = client.context("no TCP connection")?;
-    let (mut server, _) = listener.accept()?;
+    let (mut server, _) = web.accept()?;
     server.write_all(b"hello")?;
     let mut word = [0; 5];
     client.read_exact(&mut word)?;

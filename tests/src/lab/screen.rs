@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use tempfile::TempDir;
 
-use super::{Lab, command::binary, daemon::eventually, namespace::run};
+use super::{Lab, command::binary, daemon::soon, namespace::run};
 
 /// No line of tmux's own, no waiting after an escape key.
 const CONFIGURATION: &str = "set -g status off\nset -s escape-time 0\n";
@@ -72,9 +72,8 @@ impl Screen {
     /// Waits until a text is seen.
     #[track_caller]
     pub fn shows(&self, text: &str) {
-        eventually(&format!("{text:?} on the screen"), || {
-            self.text().contains(text)
-        });
+        let seen = soon(|| self.text().contains(text));
+        assert!(seen, "{text:?} is not on the screen:\n{}", self.text());
     }
 
     /// Presses keys by their names: `b`, `Tab`, `C-c`.

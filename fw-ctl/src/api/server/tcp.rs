@@ -1,9 +1,11 @@
 //! The API over TCP: on loopback as it is, elsewhere with TLS.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
-use parking_lot::RwLock;
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::watch,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -13,19 +15,23 @@ use tokio_rustls::{
     },
 };
 
-use crate::config;
+use crate::{config, host::files::read_regular};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A listener, and what it greets with.
-pub struct Tcp {
-    /// Where.
-    pub listener: TcpListener,
-    /// With what.
-    pub tls: Tls,
+#[derive(Clone)]
+pub struct Entrance {
+    address: SocketAddr,
+    /// Where connections come in.
+    pub listener: Arc<TcpListener>,
+    /// What they are greeted with, if they are.
+    pub tls: Option<TlsAcceptor>,
 }
 
-/// A certificate that may be exchanged while connections come; every clone has the same one.
-#[derive(Clone, Default)]
-pub struct Tls(Arc<RwLock<Option<TlsAcceptor>>>);
+/// The entrance there is, if there is one; who accepts hears of another.
+pub struct Entrances(watch::Sender<Option<Entrance>>);
 
 /// Why the API is not reached over TCP.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +43,20 @@ pub enum TcpError {
         address: SocketAddr,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// A file cannot be read, or holds something else.
+    /// A file cannot be read.
+    #[error("cannot read {what} in {path}")]
+    File {
+        /// What it should be.
+        what: &'static str,
+        /// Where.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file holds something else.
     #[error("cannot read {what} in {path}")]
     Pem {
         /// What it should be.
@@ -61,54 +78,75 @@ pub enum TcpError {
     },
 }
 
-impl Tls {
-    /// Takes the certificate of this configuration, or none.
+impl Default for Entrances {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl Entrances {
+    /// For who accepts connections.
+    pub fn watch(&self) -> watch::Receiver<Option<Entrance>> {
+        self.0.subscribe()
+    }
+
+    /// Listens where the configuration says, with its certificate, or nowhere. Connections that are
+    /// there stay.
     ///
     /// # Errors
-    /// [`TcpError`]; the one there was stays.
-    pub fn read(&self, api: &config::Api) -> Result<(), TcpError> {
-        let acceptor = api.tls().map(acceptor).transpose()?;
-        *self.0.write() = acceptor;
+    /// [`TcpError`]; all is as it was.
+    pub fn open(&self, api: &config::Api) -> Result<(), TcpError> {
+        let tls = acceptor(api)?;
+        let there = self.0.borrow().clone();
+        let next = match (api.listen, there) {
+            (None, _) => None,
+            (Some(address), Some(there)) if there.address == address => {
+                Some(Entrance { tls, ..there })
+            }
+            (Some(address), _) => {
+                let listener = listen(address);
+                let listener = listener.map_err(|source| TcpError::Listen { address, source })?;
+                let listener = Arc::new(listener);
+                Some(Entrance {
+                    address,
+                    listener,
+                    tls,
+                })
+            }
+        };
+        self.0.send_replace(next);
         Ok(())
     }
-
-    /// What greets a connection, if it is to be greeted.
-    pub fn acceptor(&self) -> Option<TlsAcceptor> {
-        // It is exchanged whole.
-        self.0.read().clone()
-    }
 }
 
-/// Listens where the configuration says, if it does.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of a daemon before may not be over yet.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What greets connections, if the configuration names a certificate.
 ///
 /// # Errors
-/// [`TcpError`]
-pub async fn listen(api: &config::Api, tls: &Tls) -> Result<Option<Tcp>, TcpError> {
-    let Some(address) = api.listen else {
+/// Certificate or key cannot be read or used.
+pub fn acceptor(api: &config::Api) -> Result<Option<TlsAcceptor>, TcpError> {
+    let Some(files) = api.tls() else {
         return Ok(None);
     };
-    tls.read(api)?;
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.map_err(|source| TcpError::Listen { address, source })?;
-    Ok(Some(Tcp {
-        listener,
-        tls: tls.clone(),
-    }))
-}
-
-fn acceptor(files: config::Tls<'_>) -> Result<TlsAcceptor, TcpError> {
-    let unreadable = |what, path: &Path| {
-        let path = path.display().to_string();
-        move |source| TcpError::Pem { what, path, source }
-    };
-    let chain = CertificateDer::pem_file_iter(files.cert)
-        .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
-        .and_then(|chain| match chain.is_empty() {
+    let chain = read("a certificate", files.cert, |text| {
+        let chain = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>()?;
+        match chain.is_empty() {
             true => Err(pem::Error::NoItemsFound),
             false => Ok(chain),
-        })
-        .map_err(unreadable("a certificate", files.cert))?;
-    let key = PrivateKeyDer::from_pem_file(files.key).map_err(unreadable("a key", files.key))?;
+        }
+    })?;
+    let key = read("a key", files.key, PrivateKeyDer::from_pem_slice)?;
+    warn_of_readers(files.key);
     let refused = |source| TcpError::Certificate {
         path: files.cert.display().to_string(),
         source,
@@ -120,5 +158,32 @@ fn acceptor(files: config::Tls<'_>) -> Result<TlsAcceptor, TcpError> {
         .with_single_cert(chain, key)
         .map_err(refused)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// A file that somebody names may be a pipe that never ends.
+fn read<T>(
+    what: &'static str,
+    path: &Path,
+    parse: impl FnOnce(&[u8]) -> Result<T, pem::Error>,
+) -> Result<T, TcpError> {
+    let shown = || path.display().to_string();
+    let text = read_regular(path).map_err(|source| TcpError::File {
+        what,
+        path: shown(),
+        source,
+    })?;
+    parse(text.as_bytes()).map_err(|source| TcpError::Pem {
+        what,
+        path: shown(),
+        source,
+    })
+}
+
+fn warn_of_readers(key: &Path) {
+    let mode = fs::metadata(key).map_or(0, |found| found.permissions().mode());
+    if mode & 0o007 != 0 {
+        let mode = format!("{:o}", mode & 0o777);
+        tracing::warn!(key = %key.display(), mode, "everybody on this host can use this key");
+    }
 }

@@ -1,6 +1,6 @@
 //! What `GET /events` streams.
 
-use std::{collections::BTreeSet, fmt, net::IpAddr, str::FromStr};
+use std::{collections::BTreeSet, fmt, net::IpAddr, ops::Not, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -258,6 +258,9 @@ pub struct EntryEvent {
     pub by: String,
     /// Whether it was there before, with another end or comment.
     pub updated: bool,
+    /// Whether it only counts what it would drop; not there if it does not.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub observed: bool,
     /// Seconds it had left; `null` without an end.
     pub ttl_s: Option<u64>,
     /// When it ends or would have; `null` without an end.

@@ -79,12 +79,13 @@ impl Remote {
 fn end_by_signal(to: SyncSender<Message>) -> Result<()> {
     let runtime = runtime()?;
     let caught = |kind| signal(kind).context("cannot catch signals");
-    let (mut terminate, mut interrupt, mut hangup) = {
+    let (mut terminate, mut interrupt, mut hangup, mut quit) = {
         let _entered = runtime.enter();
         (
             caught(SignalKind::terminate())?,
             caught(SignalKind::interrupt())?,
             caught(SignalKind::hangup())?,
+            caught(SignalKind::quit())?,
         )
     };
     thread::spawn(move || {
@@ -93,6 +94,7 @@ fn end_by_signal(to: SyncSender<Message>) -> Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 _ = hangup.recv() => {}
+                _ = quit.recv() => {}
             }
         });
         to.send(Message::Quit)

@@ -76,6 +76,7 @@ pub(super) fn block(prefix: &str, comment: &str) -> Event {
         list: "local".into(),
         comment: comment.into(),
         by: "uid 0".into(),
+        observed: false,
         updated: false,
         ttl_s: Some(600),
         expires_at: None,

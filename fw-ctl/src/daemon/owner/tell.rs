@@ -50,6 +50,7 @@ impl Owner {
             comment: entry.comment.as_str().to_owned(),
             by: by.to_owned(),
             updated: edit.before.is_some() && edit.after.is_some(),
+            observed: self.is_observed(edit.action, edit.place.list),
             ttl_s: deadline.map(|deadline| now.left(deadline)),
             expires_at: deadline.map(|deadline| wire_time(now.wall_of(deadline))),
         };

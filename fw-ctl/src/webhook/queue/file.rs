@@ -13,7 +13,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 
 use super::Id;
-use crate::webhook::hook::Hook;
+use crate::{
+    api::wire::{Code, ProblemBody},
+    host::files::identity,
+    webhook::hook::Hook,
+};
 
 /// In the state directory.
 const FILE: &str = "webhooks.db";
@@ -52,6 +56,39 @@ pub struct File {
     pub connection: Connection,
     /// What is in it.
     pub hooks: BTreeMap<Id, Arc<Hook>>,
+    /// Which it is; `None` in memory.
+    pub place: Option<Place>,
+}
+
+/// A file, by its name and by what it is.
+pub struct Place {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Place {
+    fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            identity: identity(path),
+        }
+    }
+
+    /// Whether the file is still the one that was opened: what is written into one that was removed
+    /// is lost.
+    ///
+    /// # Errors
+    /// That it is not.
+    pub fn check(&self) -> Result<(), ProblemBody> {
+        if identity(&self.path) == self.identity {
+            return Ok(());
+        }
+        let path = self.path.display();
+        let message = format!("the database {path} is gone, or is another file now");
+        let hint =
+            "what waits is sent until the daemon ends; restart it, and add the webhooks again";
+        Err(ProblemBody::new(Code::Store, message).with_hint(hint))
+    }
 }
 
 /// Why a file is not used.
@@ -86,6 +123,7 @@ pub fn open(directory: &Path) -> rusqlite::Result<(File, Result<(), String>)> {
     let file = File {
         connection: Connection::open_in_memory()?,
         hooks: BTreeMap::new(),
+        place: None,
     };
     file.connection.execute_batch(TABLES)?;
     told += "; webhooks are kept in memory until the next start";
@@ -120,6 +158,7 @@ fn connect(path: &Path) -> Result<File, Trouble> {
     Ok(File {
         hooks: hooks(&connection)?,
         connection,
+        place: Some(Place::of(path)),
     })
 }
 

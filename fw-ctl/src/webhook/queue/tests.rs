@@ -292,3 +292,15 @@ fn without_a_place_for_a_file_there_is_memory_and_a_word_about_it() {
         .expect("a message");
     assert_eq!(numbers(&message), [0, 1, 2]);
 }
+
+#[test]
+fn whom_events_are_for_is_on_the_disk_before_it_is_said() {
+    let directory = directory();
+    let mut queue = queue(&directory);
+    let level = |connection: &Connection| {
+        connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))
+    };
+    // FULL is 2, NORMAL is 1.
+    assert_eq!(queue.for_good(|connection| level(connection)), Ok(2));
+    assert_eq!(level(&queue.connection), Ok(1));
+}

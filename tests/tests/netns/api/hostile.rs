@@ -152,6 +152,7 @@ fn who_opens_connections_and_says_nothing_is_sent_away_and_the_socket_answers() 
     let _daemon = listening(&lab);
     let token = lab.token("r", "read");
     let start = Instant::now();
+    let deaf = deaf(&lab, 20);
     let mut held = slow(&lab, 500);
     lab.fw(&["status"]).must(0);
     let mut open = 0;
@@ -184,6 +185,35 @@ fn who_opens_connections_and_says_nothing_is_sent_away_and_the_socket_answers() 
             .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
         assert!(!still_open, "a connection that says nothing is still open");
     }
+    // Whoever asks and reads nothing of it has half a minute.
+    while start.elapsed() < Duration::from_secs(34) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    for mut stream in deaf {
+        let end = stream.write_all(&[b'x'; 4096]).and_then(|()| {
+            thread::sleep(Duration::from_millis(20));
+            stream.write_all(&[b'x'; 4096])
+        });
+        assert!(
+            end.is_err(),
+            "a connection that reads nothing is still open"
+        );
+    }
+}
+
+/// Connections that ask for the page again and again, and read nothing.
+fn deaf(lab: &Lab, number: usize) -> Vec<TcpStream> {
+    let page = Ask::new("GET /").header("Connection", "keep-alive");
+    let page = page.text(API).replacen("Connection: close\r\n", "", 1);
+    let deaf = (0..number).map(|_| {
+        let mut stream = lab.tcp();
+        let limit = Some(Duration::from_millis(200));
+        stream.set_write_timeout(limit).expect("a limit");
+        // More than all the buffers between hold; at some point nothing more is taken.
+        let _full = (0..4_000).try_for_each(|_| stream.write_all(page.as_bytes()));
+        stream
+    });
+    deaf.collect()
 }
 
 #[test]

@@ -118,11 +118,20 @@ fn batch_is_all_or_nothing_and_names_each_item_that_is_refused() {
     let server = V4.server.to_string();
     let batch = Ask::new("POST /api/v1/batch").json(&serde_json::json!({
         "block": ["203.0.113.9", server, "nonsense"],
-        "allow": ["203.0.113.8"],
+        "allow": ["203.0.113.8", "none"],
     }));
     let refused = lab.ask_locally(&batch);
     assert_eq!(refused.status, 400, "{refused:?}");
     let items = refused.json()["error"]["refused"].clone();
-    assert_eq!(items[0]["index"], 2, "{items}");
+    let named: Vec<_> = items.as_array().expect("items").iter().collect();
+    let named: Vec<_> = named
+        .iter()
+        .map(|item| (item["prefix"].clone(), item["index"].clone()))
+        .collect();
+    let expected = [("none", 1), (&server, 1), ("nonsense", 2)];
+    assert_eq!(
+        named,
+        expected.map(|(prefix, index)| (prefix.into(), index.into()))
+    );
     assert!(lab.prefixes("blocks").is_empty() && lab.prefixes("allows").is_empty());
 }

@@ -1,8 +1,10 @@
 //! TLS, without which nothing listens off loopback.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, net::TcpStream, path::PathBuf, process::Command};
 
-use fw_tests::lab::{Lab, address::V4, daemon::eventually, namespace::run};
+use fw_tests::lab::{Lab, address::V4, daemon::eventually, http::API, namespace::run};
+
+use super::{listening, status};
 
 /// Where the API answers, for others.
 const PORT: u16 = 9444;
@@ -39,6 +41,10 @@ fn config(lab: &Lab, [cert, key]: &[PathBuf; 2]) {
     fs::write(lab.config(), text).expect("it can be written");
 }
 
+fn alarms(lab: &Lab) -> String {
+    lab.json(&["status"])["alarms"].to_string()
+}
+
 /// Asks from the attacker's side; the status, or nothing.
 fn ask(lab: &Lab, scheme: &str, cert: &PathBuf, token: &str) -> String {
     let mut curl = lab.attacker.command("curl");
@@ -62,21 +68,18 @@ fn ask(lab: &Lab, scheme: &str, cert: &PathBuf, token: &str) -> String {
 }
 
 #[test]
-fn off_loopback_there_is_tls_and_a_token_or_no_daemon() {
+fn off_loopback_there_is_tls_and_a_token_or_no_way_in() {
     let lab = Lab::new();
     let files = certificate(&lab, "one");
     let open = format!("[api]\nlisten = \"{}:{PORT}\"\n", V4.server);
     fs::write(lab.config(), open).expect("it can be written");
     lab.daemon().refused().must(2).saying("not loopback");
     config(&lab, &files);
-    lab.daemon().refused().must(2).saying("there is no token");
-    fs::write(lab.config(), "").expect("it can be written");
-    let daemon = lab.daemon().start();
-    let token = lab.token("r", "read");
-    daemon.term();
-
-    config(&lab, &files);
     let _daemon = lab.daemon().start();
+    assert!(alarms(&lab).contains("there is no token"));
+    assert_eq!(ask(&lab, "https", &files[0], "none"), "000", "closed");
+    let token = lab.token("r", "read");
+    assert!(!alarms(&lab).contains("token"), "it opens with the first");
     assert_eq!(ask(&lab, "https", &files[0], &token), "200");
     assert_eq!(ask(&lab, "https", &files[0], "wrong"), "401");
     assert_eq!(
@@ -108,10 +111,7 @@ fn certificate_is_read_again_on_reload_and_a_broken_one_changes_nothing() {
     fs::write(&other[0], "none").expect("it can be written");
     daemon.hup();
     eventually("an alarm", || {
-        let status = lab.json(&["status"]);
-        status["alarms"]
-            .to_string()
-            .contains("cannot read a certificate in")
+        alarms(&lab).contains("cannot read a certificate in")
     });
     fs::write(&other[0], kept).expect("it can be written");
     assert_eq!(
@@ -122,22 +122,66 @@ fn certificate_is_read_again_on_reload_and_a_broken_one_changes_nothing() {
 }
 
 #[test]
-fn certificate_that_cannot_be_used_is_named() {
+fn certificate_that_cannot_be_used_is_named_and_keeps_nobody_from_being_protected() {
     let lab = Lab::new();
     let [one, other] = ["one", "other"].map(|name| certificate(&lab, name));
+    let pipe = lab.directory().join("pipe");
+    run(Command::new("mkfifo").arg(&pipe));
     let daemon = lab.daemon().start();
-    lab.token("r", "read");
+    let token = lab.token("r", "read");
+    lab.fw(&["block", V4.block]).must(0);
     daemon.term();
-    config(&lab, &[one[0].clone(), other[1].clone()]);
-    lab.daemon()
-        .refused()
-        .must(2)
-        .saying("cannot use the certificate");
-    config(&lab, &[one[0].clone(), lab.directory().join("nothing")]);
-    lab.daemon()
-        .refused()
-        .must(2)
-        .saying("cannot read a key in");
-    config(&lab, &[one[1].clone(), one[1].clone()]);
-    lab.daemon().refused().must(2);
+    let file = lab.config().display().to_string();
+    for (files, said) in [
+        ([&one[0], &other[1]], "cannot use the certificate"),
+        (
+            [&one[0], &lab.directory().join("nothing")],
+            "cannot read a key in",
+        ),
+        ([&one[0], &pipe], "not a regular file"),
+        ([&one[1], &one[1]], "cannot read a certificate in"),
+    ] {
+        config(&lab, &files.map(Clone::clone));
+        lab.fw(&["run", "-t", "-i", "lo", "-c", &file])
+            .must(2)
+            .saying(said);
+        let daemon = lab.daemon().start();
+        assert!(alarms(&lab).contains(said), "{said}");
+        assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free), "{said}");
+        config(&lab, &one);
+        daemon.hup();
+        eventually("it is mended", || {
+            ask(&lab, "https", &one[0], &token) == "200"
+        });
+        assert!(!alarms(&lab).contains("API"), "{said}");
+        daemon.term();
+    }
+}
+
+#[test]
+fn reload_moves_to_where_the_configuration_says_and_tls_with_it() {
+    let lab = Lab::new();
+    let files = certificate(&lab, "one");
+    let daemon = listening(&lab);
+    let token = lab.token("r", "read");
+    let local = || lab.ask(&status().token(&token)).status;
+    assert_eq!(local(), 200);
+    config(&lab, &files);
+    daemon.hup();
+    eventually("others reach it", || {
+        ask(&lab, "https", &files[0], &token) == "200"
+    });
+    assert_eq!(ask(&lab, "http", &files[0], &token), "000");
+    let connect = || TcpStream::connect(API).map(drop);
+    assert!(lab.server.enter(connect).is_err(), "it is there no more");
+    // In the clear, where only this host reaches it.
+    fs::write(lab.config(), format!("[api]\nlisten = \"{API}\"\n")).expect("it can be written");
+    daemon.hup();
+    eventually("it is back", || lab.server.enter(connect).is_ok());
+    assert_eq!(local(), 200);
+    assert_eq!(ask(&lab, "https", &files[0], &token), "000");
+    fs::write(lab.config(), "").expect("it can be written");
+    daemon.hup();
+    eventually("it is nowhere", || lab.server.enter(connect).is_err());
+    lab.fw(&["status"]).must(0);
 }

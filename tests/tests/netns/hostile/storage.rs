@@ -12,6 +12,7 @@ use fw_tests::lab::{
     Lab,
     address::{V4, V6},
     command::Fw,
+    daemon::eventually,
     http::{API, Ask},
     namespace::run,
 };
@@ -209,11 +210,37 @@ fn token_that_is_revoked_on_a_full_disk_opens_nothing() {
     ] {
         lab.fw(verb).must(7).saying("make room");
     }
+    let alarms = || lab.json(&["status"])["alarms"].to_string();
+    assert!(alarms().contains("gone is revoked in memory only"));
     disk.make_room();
-    lab.fw(&["token", "del", "gone"]).must(0);
+    eventually("it is revoked for good", || !alarms().contains("revoked"));
     daemon.kill_9();
     let _daemon = lab.daemon().start();
     assert_eq!([asked(&gone), asked(&kept)], [401, 200]);
+}
+
+#[test]
+fn database_that_is_removed_under_the_daemon_is_an_alarm() {
+    let lab = Lab::new();
+    let daemon = lab.daemon().start();
+    let add = |name: &str| lab.fw(&["webhook", "add", name, "https://9.9.9.9/x"]);
+    add("one").must(0);
+    for (file, alarm) in [
+        ("webhooks.db", "queue of webhooks: "),
+        (store::FILE, "database: "),
+    ] {
+        let alarms = || lab.json(&["status"])["alarms"].to_string();
+        assert!(!alarms().contains(alarm), "{}", alarms());
+        fs::remove_file(lab.state().join(file)).expect("it is there");
+        // Events are written all the time; some happen here.
+        eventually(alarm, || {
+            let _refused = lab.fw(&["block", "203.0.113.9", "--ttl", "1s"]);
+            alarms().contains(alarm)
+        });
+    }
+    add("two").must(1).saying("is gone");
+    lab.fw(&["webhook", "del", "one"]).must(1).saying("is gone");
+    drop(daemon);
 }
 
 #[test]

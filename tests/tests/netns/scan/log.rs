@@ -116,6 +116,32 @@ fn classic_log_is_not_written_unasked() {
 }
 
 #[test]
+fn block_that_is_only_observed_says_so() {
+    for (mode, observed) in [("observe", json!(true)), ("enforce", Value::Null)] {
+        let lab = lab(&format!("mode = \"{mode}\""));
+        let _daemon = start(&lab);
+        let mut tail = lab.tail(&[]);
+        let prober = Prober::new(&lab);
+        let mut host = 0;
+        // Nobody knows when it listens.
+        let told = std::thread::scope(|scope| {
+            let heard = scope.spawn(|| tail.next_of("block"));
+            eventually("a block is told", || {
+                host += 1;
+                match mode {
+                    "observe" => prober.scan_in_vain(forged_v4(1, host)),
+                    _ => drop(prober.scan(forged_v4(1, host))),
+                }
+                heard.is_finished()
+            });
+            heard.join().expect("no panic")
+        });
+        assert_eq!(told["observed"], observed, "{told}");
+        assert_eq!(told["by"], "scan", "{told}");
+    }
+}
+
+#[test]
 fn tail_shows_crossings_as_they_stand_in_the_log() {
     let lab = lab(ENFORCE);
     let _daemon = start(&lab);

@@ -177,7 +177,8 @@ fn several_webhooks_are_added_listed_tested_and_removed() {
         .saying("no webhook \"one\"");
     let full = File::create("/dev/full").expect("it is always full");
     let mut add = lab.command();
-    add.args(["webhook", "add", "lost", &at_name(one.port)]);
+    let url = at_name(one.port);
+    add.args(["webhook", "add", "lost", &url, "--events", "block"]);
     let ended = add.stdout(full).output().expect("fw-ctl starts");
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(said.contains("removed again"), "{said}");
