@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{Options, mirror, problem::Failure, recover};
-use crate::{host::clock, policy::time::BootSecs, store};
+use crate::{api::wire::Code, host::clock, policy::time::BootSecs, store};
 
 /// A daemon that lives is given this long.
 const GRACE: Duration = Duration::from_secs(1);
@@ -82,11 +82,15 @@ pub fn wait_and_recover(options: &Options, due: BootSecs) -> Result<(), Failure>
     let stands = || options.pin_dir.exists() || mirror::stands();
     // Without a database there is nothing to go back to; one that cannot be read may have it.
     let has_store = || options.state_dir.join(store::FILE).exists();
-    let waits = || has_store() && store::waits(&options.state_dir).unwrap_or(true);
-    // A daemon that lives does it, and who took everything off the host took this too.
-    while waits() && stands() {
+    let waits = || store::waits(&options.state_dir).unwrap_or(true);
+    // Also where nothing waits: a daemon that was killed after the kernel and before the database
+    // heard of a policy has left one in force that is written down nowhere. Who took everything
+    // off the host took this too.
+    while has_store() && stands() {
         match recover(options) {
             Ok(()) => break,
+            // A daemon lives, and has seen to it.
+            Err(failure) if failure.code == Code::Conflict && !waits() => break,
             Err(failure) => tracing::error!(error = %failure, "cannot roll back yet"),
         }
         thread::sleep(pause);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use fw_tests::lab::{
-    Lab,
+    INTERFACE, Lab,
     address::FAMILIES,
     command::{Fw, binary},
     daemon::{Daemon, eventually},
@@ -67,6 +67,47 @@ fn daemon_that_is_killed_does_not_keep_a_policy_from_going_back() {
 #[test]
 fn daemon_that_is_killed_does_not_keep_a_policy_from_going_back_in_iptables() {
     goes_back_without_a_daemon("iptables");
+}
+
+/// A kill after the kernel and before the database has heard of a policy, as if by chance.
+#[test]
+fn policy_that_is_in_force_and_nowhere_written_down_is_taken_back_too() {
+    let lab = Lab::new();
+    configure(&lab, "nftables");
+    let services = services(&lab);
+    let kept = lab.directory().join("kept");
+    let daemon = lab.daemon().start();
+    lab.adopt(&before());
+    let policy = lab.policy();
+    daemon.term();
+    copy(&lab.state(), &kept);
+    let daemon = lab.daemon().start();
+    lab.apply(&lock_out(), &[]).must(0);
+    daemon.kill_9();
+    fs::remove_dir_all(lab.state()).expect("it can be removed");
+    copy(&kept, &lab.state());
+    assert_locked_out(&lab, &services);
+
+    let config = format!("--config={}", lab.config().display());
+    let socket = format!("--socket={}", lab.socket().display());
+    let interface = format!("--iface={INTERFACE}");
+    let recover = ["recover", "--due=0", &config, &socket, &interface];
+    Fw::new(&lab).inside(&recover).must(0);
+    assert_let_in(&lab, &services);
+    let _daemon = lab.daemon().start();
+    lab.policy_must_be(&policy);
+    // Beside a daemon that lives it has nothing to do, and says so by ending.
+    Fw::new(&lab).inside(&recover).must(0);
+    assert_let_in(&lab, &services);
+}
+
+/// Copies the files of a directory into a new one.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("it can be made");
+    for file in fs::read_dir(from).expect("it can be read") {
+        let file = file.expect("an entry");
+        fs::copy(file.path(), to.join(file.file_name())).expect("it can be copied");
+    }
 }
 
 #[test]
