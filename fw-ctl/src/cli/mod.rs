@@ -22,6 +22,7 @@ pub mod guard;
 pub mod import;
 pub mod limit;
 pub mod list;
+pub mod man;
 pub mod note;
 pub mod output;
 pub mod port;
@@ -232,6 +233,9 @@ pub enum Verb {
     /// Print completions for a shell
     #[command(after_help = "Example:\n  fw-ctl completions bash > /etc/bash_completion.d/fw-ctl")]
     Completions(completions::Args),
+    /// Print the manual page of a verb, or of all of them
+    #[command(after_help = "Example:\n  fw-ctl man block | man -l -")]
+    Man(man::Args),
 }
 
 /// What a verb works with.
@@ -325,6 +329,7 @@ impl Verb {
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),
             Self::Completions(args) => completions::run(&args, context),
+            Self::Man(args) => man::run(&args, context),
         }
     }
 }

@@ -71,6 +71,8 @@ pub struct Detector {
     own: BTreeSet<IpAddr>,
     heard: Heard,
     pub(super) log: SecurityLog,
+    /// Events that could not be written there.
+    pub(super) unlogged: u64,
     seed: u64,
     /// As the kernel has it.
     granted: u64,
@@ -117,6 +119,7 @@ impl Detector {
             own: BTreeSet::new(),
             heard: Heard::default(),
             log: SecurityLog::new(store.directory(), settings.classic_log),
+            unlogged: 0,
             seed,
             granted,
             suspects: BTreeSet::new(),

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::api::wire::{Event, ScanEvent};
+use crate::api::wire::{Event, EventKind, ScanEvent};
 
 /// One JSON object a line.
 pub const FILE: &str = "security.jsonl";
@@ -46,7 +46,7 @@ impl SecurityLog {
         }
     }
 
-    /// Adds a line for each event of the detector; others leave none.
+    /// Adds a line for each event of the detector, and for how many are lost; others leave none.
     ///
     /// # Errors
     /// The first file that cannot be written; the other one is tried, too.
@@ -68,7 +68,8 @@ impl SecurityLog {
 
 /// The lines of the events, as `GET /events` sends them.
 fn json(events: &[Event]) -> io::Result<String> {
-    let scans = events.iter().filter(|event| event.kind().is_scan());
+    let told = |event: &&Event| event.kind().is_scan() || event.kind() == EventKind::Lost;
+    let scans = events.iter().filter(told);
     scans
         .map(|event| Ok(serde_json::to_string(event)? + "\n"))
         .collect()

@@ -204,11 +204,18 @@ impl Owner {
 
     /// Writes events into the security log and tells listeners.
     pub(in super::super) fn tell_scans(&mut self, events: Vec<Event>) {
-        let result = self.scan.log.append(&events);
-        self.note("security log", result.map_err(Failure::from));
-        for event in events {
-            self.feed.tell(event);
+        let lost = (self.scan.unlogged > 0).then(|| Event::Lost {
+            time: wire_time(clock::now().wall),
+            count: Some(self.scan.unlogged),
+        });
+        let lines: Vec<Event> = lost.into_iter().chain(events.iter().cloned()).collect();
+        let result = self.scan.log.append(&lines);
+        match result {
+            Ok(()) => self.scan.unlogged = 0,
+            Err(_) => self.scan.unlogged += events.len() as u64,
         }
+        self.note("security log", result.map_err(Failure::from));
+        self.feed.tell_all(events);
     }
 
     /// Frees sources whom somebody has allowed, guarded or unblocked.

@@ -10,6 +10,7 @@ use super::{
     prober::{CLOSED, Prober, datagram, forged_v4, forged_v6, to_server},
     start,
 };
+use crate::hostile::storage::Disk;
 
 #[test]
 fn crossing_is_told_in_one_line_with_everything_that_was_seen() {
@@ -113,6 +114,46 @@ fn classic_log_is_not_written_unasked() {
     Prober::new(&lab).scan(source);
     crossing(&lab, source, 1);
     assert!(!lab.state().join("security.log").exists());
+}
+
+#[test]
+fn what_a_full_disk_kept_out_of_the_log_is_counted_in_it() {
+    let lab = lab(ENFORCE);
+    let disk = Disk::mount(&lab);
+    let _daemon = start(&lab);
+    let prober = Prober::new(&lab);
+    disk.fill();
+    let full = || {
+        lab.json(&["status"])["alarms"]
+            .to_string()
+            .contains("security log")
+    };
+    let mut host = 0;
+    // Some lines may still fit into what the file has.
+    eventually("the log is full", || {
+        host += 1;
+        prober.scan(forged_v4(1, host));
+        full()
+    });
+    disk.make_room();
+    let log = || fs::read_to_string(lab.state().join("security.jsonl")).unwrap_or_default();
+    eventually("the log goes on", || {
+        host += 1;
+        prober.scan(forged_v4(1, host));
+        log().contains("\"event\":\"lost\"")
+    });
+    assert!(!full());
+    let told = |line: &str| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        match event["event"].as_str()? {
+            "lost" => event["count"].as_u64(),
+            kind => Some(u64::from(kind == "scan")),
+        }
+    };
+    eventually("every scan is in it, or counted", || {
+        let told: u64 = log().lines().filter_map(told).sum();
+        told == u64::from(host)
+    });
 }
 
 #[test]
