@@ -14,6 +14,7 @@ use nix::{
     time::clock_getcpuclockid,
     unistd::Pid,
 };
+use serde_json::json;
 
 use super::{INTERFACE, Lab, command, command::Reply};
 
@@ -223,6 +224,18 @@ impl Daemon<'_> {
 impl Drop for Daemon<'_> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl Lab {
+    /// Waits until the detector may block and knows which ports are served: before that it counts
+    /// nothing.
+    #[track_caller]
+    pub fn wait_for_detector(&self) {
+        eventually("the detector has looked at its host", || {
+            let status = self.json(&["scan"]);
+            status["served"]["udp"] != json!([]) && status["blocks"]["room"] != 0
+        });
     }
 }
 

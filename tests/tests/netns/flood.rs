@@ -19,7 +19,7 @@ use fw_tests::{
     lab::{
         Lab,
         address::V4,
-        daemon::{Daemon, eventually},
+        daemon::Daemon,
         flood::{Flood, Flooding, Traffic, to},
     },
 };
@@ -65,9 +65,7 @@ fn lab(table: &str) -> Lab {
 fn start(lab: &Lab) -> Daemon<'_> {
     let daemon = lab.daemon().start();
     lab.fw(&["allow", &V4.allowed.to_string()]).must(0);
-    eventually("the detector may block", || {
-        status(lab)["blocks"]["room"] != 0
-    });
+    lab.wait_for_detector();
     daemon
 }
 

@@ -9,7 +9,7 @@ use fw_tests::{
         Lab,
         address::{Addresses, FAMILIES, V4, V6},
         command,
-        daemon::{Daemon, eventually},
+        daemon::Daemon,
         flood::{Flood, Traffic},
     },
 };
@@ -40,9 +40,7 @@ fn start(lab: &Lab) -> Daemon<'_> {
     let daemon = lab.daemon().program(&shell).start();
     lab.fw(&["allow", &V4.allowed.to_string(), &V6.allowed.to_string()])
         .must(0);
-    eventually("the detector may block", || {
-        status(lab)["blocks"]["room"] != 0
-    });
+    lab.wait_for_detector();
     daemon
 }
 

@@ -12,7 +12,7 @@ use fw_tests::lab::{
     daemon::eventually,
     netfilter::Backend,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Layers, door::Door, lab, lab_with, start, take_program_off, with_each_backend};
 
@@ -93,10 +93,7 @@ fn scan(lab: &Lab, source: IpAddr, server: IpAddr) {
 fn automatic_block_stands_in_the_mirror_too(backend: Backend) {
     let lab = lab_with(backend, "[scan]\nmode = \"enforce\"\n");
     let _daemon = start(&lab, backend, Layers::Both);
-    eventually("the detector has looked at its host", || {
-        let status = lab.json(&["scan"]);
-        status["served"]["udp"] != json!([]) && status["blocks"]["room"] != 0
-    });
+    lab.wait_for_detector();
     scan(&lab, V4.blocked, V4.server);
     let source = V4.blocked.to_string();
     eventually("the scanner is blocked", || {

@@ -39,7 +39,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The detector drops what it finds; the rest is as installed.
 const ENFORCE: &str = "mode = \"enforce\"";
@@ -62,10 +62,7 @@ fn configure(lab: &Lab, table: &str) {
 #[track_caller]
 fn start(lab: &Lab) -> Daemon<'_> {
     let daemon = lab.daemon().start();
-    eventually("the detector has looked at its host", || {
-        let status = status(lab);
-        status["served"]["udp"] != json!([]) && status["blocks"]["room"] != 0
-    });
+    lab.wait_for_detector();
     daemon
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use fw_tests::{
     frames::{Frame, tcp},
-    lab::{daemon::eventually, scanners},
+    lab::scanners,
 };
 use serde_json::{Value, json};
 
@@ -112,9 +112,7 @@ fn observe_loses_nothing_and_tells_exactly_what_enforce_does() {
 fn observing_the_whole_firewall_loses_no_packet_of_a_scanner_in_enforce_mode() {
     let lab = lab(super::ENFORCE);
     let _daemon = lab.daemon().with(&["--observe"]).start();
-    eventually("the detector has looked at its host", || {
-        super::status(&lab)["blocks"]["room"] != 0
-    });
+    lab.wait_for_detector();
     let prober = Prober::new(&lab);
     let source = scanners::source_v4(1);
     prober.scan_in_vain(source);
