@@ -4,8 +4,8 @@ use std::{
     collections::BTreeSet,
     env,
     ffi::OsStr,
-    io::Write as _,
-    path::PathBuf,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
 };
 
@@ -28,6 +28,28 @@ pub fn binary() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+/// Makes a program with this content at this path.
+///
+/// Another process writes it. Were it this one, a test that forks meanwhile would keep it open for
+/// writing, and nobody could run it (`ETXTBSY`).
+pub fn install(program: &Path, content: impl Into<Stdio>) {
+    let installed = Command::new("install")
+        .args(["--mode=755", "--", "/dev/stdin"])
+        .arg(program)
+        .stdin(content)
+        .status();
+    assert!(installed.expect("install starts").success(), "{program:?}");
+}
+
+/// As [`install`], of a text.
+pub fn install_script(program: &Path, text: &str) {
+    let (reader, mut writer) = io::pipe().expect("a pipe");
+    // Scripts are smaller than a pipe.
+    writer.write_all(text.as_bytes()).expect("a short script");
+    drop(writer);
+    install(program, reader);
 }
 
 /// `fw-ctl` with the places of one lab.

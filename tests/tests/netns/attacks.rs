@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -142,8 +141,7 @@ fn client_that_goes_away_while_the_mirror_refuses_leaves_no_rule() {
     let _daemon = lab.daemon().env("PATH", path).start();
     for variant in ["nft", "legacy"] {
         let tool = tools.join(format!("iptables-{variant}-restore"));
-        fs::write(&tool, "#!/bin/sh\nsleep 2\nexit 2\n").expect("written");
-        fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("made a program");
+        command::install_script(&tool, "#!/bin/sh\nsleep 2\nexit 2\n");
     }
     let mut client = lab.command();
     client.args(["port", "add", "tcp/7002", "--drop"]);

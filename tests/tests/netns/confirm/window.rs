@@ -2,11 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     time::{Duration, Instant},
 };
 
-use fw_tests::lab::{Lab, address::V4, hostile::PolicyFile};
+use fw_tests::lab::{Lab, address::V4, command, hostile::PolicyFile};
 use serde_json::Value;
 
 use super::{
@@ -149,9 +148,7 @@ fn second_policy_that_the_mirror_refuses_leaves_the_first_as_it_was() {
         "#!/bin/sh\n[ -e {} ] && echo no such luck >&2 && exit 1\nPATH=$OLD_PATH\nexec nft \"$@\"\n",
         broken.display()
     );
-    fs::write(tools.join("nft"), script).expect("the script can be written");
-    let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(tools.join("nft"), executable).expect("it can be made a program");
+    command::install_script(&tools.join("nft"), &script);
     let path = std::env::var("PATH").expect("there is a PATH");
     let _daemon = lab
         .daemon()

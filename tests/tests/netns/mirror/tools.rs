@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -10,6 +10,7 @@ use std::{
 use fw_tests::lab::{
     Lab,
     address::{FAMILIES, V4, V6},
+    command,
     daemon::{Daemon, eventually},
     netfilter::Backend,
 };
@@ -57,8 +58,7 @@ impl Programs {
             script.replace("$REAL", &real(program).display().to_string())
         );
         let new = self.path("new");
-        fs::write(&new, text).expect("a script");
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("a program");
+        command::install_script(&new, &text);
         fs::rename(new, self.path(program)).expect("it takes its place");
     }
 }
