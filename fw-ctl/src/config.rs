@@ -1,6 +1,7 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
 mod api;
+mod lists;
 mod mirror;
 pub mod policy_file;
 mod rules;
@@ -29,11 +30,8 @@ use crate::{
         shape::{self, Shape},
     },
     detect::settings::Settings,
-    policy::{
-        entry::{Action, ListName},
-        guard::MAX_NAMED,
-        refusal::Refusal,
-    },
+    feed::Feed,
+    policy::{entry::ListName, guard::MAX_NAMED, refusal::Refusal},
 };
 
 /// Where the file is unless told otherwise; it need not be there.
@@ -63,9 +61,11 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Sizes of the kernel's tables.
     pub tables: Tables,
-    /// Files that are kept as lists of their own.
-    #[serde(rename = "list")]
-    pub lists: Vec<ListFile>,
+    /// Where feeds may come from.
+    pub feeds: Feeds,
+    /// Lists that are kept from files and URLs.
+    #[serde(rename = "list", deserialize_with = "lists::tables")]
+    pub lists: Vec<Feed>,
     /// Rules; [`Config::read`] refuses what is none.
     #[serde(rename = "rule", deserialize_with = "rules::tables")]
     pub rules: Vec<RulePut>,
@@ -101,6 +101,16 @@ pub struct Webhooks {
     pub allow: Vec<Prefix>,
 }
 
+/// `[feeds]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feeds {
+    /// Networks that may be asked although they are not global, also by `http`. Who uses the API
+    /// cannot add to them.
+    #[serde(deserialize_with = "texts")]
+    pub allow: Vec<Prefix>,
+}
+
 /// `[tables]`: how much the kernel's tables can hold. What is left out depends on the memory of the
 /// host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -128,20 +138,6 @@ pub enum Lookup {
     Flat,
     /// The tries alone.
     Trie,
-}
-
-/// `[[list]]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListFile {
-    /// Name of the list.
-    #[serde(deserialize_with = "list_name")]
-    pub name: ListName,
-    /// What its entries do.
-    #[serde(deserialize_with = "text")]
-    pub action: Action,
-    /// The file.
-    pub path: PathBuf,
 }
 
 /// Why a configuration is refused.
@@ -206,7 +202,7 @@ impl Config {
         rules::check_endless(text, &config.rules)?;
         let mut names = BTreeSet::new();
         for list in &config.lists {
-            if list.name == ListName::local() || !names.insert(&list.name) {
+            if !names.insert(&list.name) {
                 return Err(format!("two lists cannot both be {}", list.name));
             }
         }
@@ -289,9 +285,10 @@ impl FromStr for Mode {
 
 fn list_name<'de, D: Deserializer<'de>>(from: D) -> Result<ListName, D::Error> {
     let name: ListName = text(from)?;
-    match name == ListName::auto() {
-        true => Err(D::Error::custom(Refusal::Detectors)),
-        false => Ok(name),
+    match name.as_str() {
+        ListName::AUTO => Err(D::Error::custom(Refusal::Detectors)),
+        ListName::LOCAL => Err(D::Error::custom("list local is the operator's own")),
+        _ => Ok(name),
     }
 }
 

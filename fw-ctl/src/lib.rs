@@ -11,6 +11,8 @@
 //! - [`cli`]: one file a verb; a client of the API
 //! - [`config`]: the configuration file
 //! - [`webhook`]: what happens, for receivers elsewhere
+//! - [`feed`]: lists that are kept from URLs and files
+//! - [`outbound`]: the only way out for requests of our own
 //! - [`listfile`]: the list formats that are read
 //! - [`duration`]: how long an entry lives, as people write it
 
@@ -21,8 +23,10 @@ pub mod config;
 pub mod daemon;
 pub mod detect;
 pub mod duration;
+pub mod feed;
 pub mod host;
 pub mod listfile;
+pub mod outbound;
 pub mod plan;
 pub mod policy;
 pub mod store;

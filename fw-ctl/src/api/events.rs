@@ -17,7 +17,7 @@ use super::{
     wire::{self, EventKind, EventsQuery, Kinds, Problem, ProblemBody},
 };
 use crate::daemon::{
-    feed::{Listener, Told},
+    broadcast::{Listener, Told},
     handle::Handle,
     sampling::Listening,
 };
@@ -41,8 +41,8 @@ pub async fn stream(
     Asked(EventsQuery { kinds }): Asked<EventsQuery>,
 ) -> Result<impl IntoResponse, ProblemBody> {
     let listener = match headers.get("last-event-id") {
-        Some(id) => handle.feed.resume(id.to_str().unwrap_or_default()),
-        None => handle.feed.listen(),
+        Some(id) => handle.broadcast.resume(id.to_str().unwrap_or_default()),
+        None => handle.broadcast.listen(),
     };
     let (listener, sampling) = match kinds.contains(EventKind::Drop) {
         true => {

@@ -4,11 +4,13 @@
 //! - [`entries`], [`guard`], [`rules`], [`policy`]: what should be true
 //! - [`verdict`]: what becomes of a packet
 //! - [`scan`]: the scan detector
+//! - [`feeds`]: lists that are kept from elsewhere
 //! - [`host`], [`webhooks`]: what only somebody on this host may do
 
 #![expect(unused_qualifications, reason = "utoipa writes paths in full")]
 
 mod entries;
+mod feeds;
 mod guard;
 mod host;
 mod policy;
@@ -86,6 +88,9 @@ pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
         .routes(routes!(host::detach))
         .routes(routes!(host::tokens, host::add_token))
         .routes(routes!(host::remove_token))
+        .routes(routes!(feeds::add))
+        .routes(routes!(feeds::remove))
+        .routes(routes!(feeds::refresh))
         .routes(routes!(webhooks::list, webhooks::add))
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::test))
@@ -99,6 +104,7 @@ pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
         .routes(routes!(verdict::check))
         .routes(routes!(verdict::why))
         .routes(routes!(scan::show, scan::change, scan::reset))
+        .routes(routes!(feeds::list))
         .routes(routes!(state::status))
         .routes(routes!(state::stats))
         .routes(routes!(state::version))

@@ -17,6 +17,7 @@ pub mod diff;
 pub mod doctor;
 pub mod export;
 pub mod failure;
+pub mod feed;
 pub mod flush;
 pub mod guard;
 pub mod import;
@@ -221,6 +222,9 @@ pub enum Verb {
     /// Open the daemon's page for a browser of this machine, until Ctrl-C
     #[command(after_help = "Example:\n  fw-ctl dashboard --read-only")]
     Dashboard(dashboard::Args),
+    /// Keep lists from URLs and files
+    #[command(after_help = "Example:\n  fw-ctl feed list")]
+    Feed(feed::Args),
     /// Tell receivers elsewhere what happens
     #[command(visible_alias = "hook", after_help = "Example:\n  fw-ctl webhook list")]
     Webhook(webhook::Args),
@@ -325,6 +329,7 @@ impl Verb {
             Self::Token(args) => token::run(&args, context),
             Self::Top => top::run(context),
             Self::Dashboard(args) => dashboard::run(&args, context),
+            Self::Feed(args) => feed::run(&args, context),
             Self::Webhook(args) => webhook::run(&args, context),
             Self::Detach(args) => detach::run(&args, context),
             Self::Doctor(args) => doctor::run(&args, context),

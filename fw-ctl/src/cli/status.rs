@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{
     api::wire::{Interface, Memory, MirrorStatus, Status, Table},
     cli::{
-        Context, confirm,
+        Context, confirm, feed,
         output::{Output, escape, table},
     },
 };
@@ -35,7 +35,11 @@ fn screen(status: &Status, output: &Output) -> String {
         lists(status),
         totals(status),
     ];
-    parts.join("\n")
+    let mut text = parts.join("\n");
+    if !status.feeds.is_empty() {
+        text += &format!("\n{}", feed::table(&status.feeds));
+    }
+    text
 }
 
 fn head(status: &Status, output: &Output) -> String {
@@ -247,6 +251,7 @@ pub(in crate::cli) mod tests {
                 rules: 3,
                 default: "drop".into(),
             },
+            feeds: Vec::new(),
             pending: None,
             samples: Samples::default(),
         }

@@ -1,4 +1,11 @@
+use std::time::Duration;
+
 use super::*;
+use crate::{
+    feed::{Bounds, Source},
+    listfile::Format,
+    policy::entry::Action,
+};
 
 #[test]
 fn the_whole_file_is_read() {
@@ -42,6 +49,49 @@ fn without_a_file_the_defaults_protect() {
 }
 
 #[test]
+fn a_list_comes_from_a_file_or_from_a_url() {
+    let config = Config::parse(
+        r#"
+        [feeds]
+        allow = ["10.0.0.0/24"]
+        [[list]]
+        name = "partners"
+        action = "allow"
+        path = "partners.txt"
+        [[list]]
+        name = "drop"
+        action = "block"
+        url = "https://lists.example/drop.txt"
+        format = "spamhaus"
+        interval = "12h"
+        time_limit = "5s"
+        max_bytes = 1000
+        max_entries = 10
+        widest_ipv4 = 16
+        widest_ipv6 = 32
+        "#,
+    )
+    .expect("a good file");
+    assert_eq!(config.feeds.allow[0].to_string(), "10.0.0.0/24");
+    let [partners, drop] = config.lists.as_slice() else {
+        panic!("{:?}", config.lists);
+    };
+    assert_eq!(partners.source, Source::File("partners.txt".into()));
+    assert_eq!(partners.interval, None);
+    assert_eq!(drop.source.shown(), "https://lists.example/...");
+    assert_eq!(drop.format, Format::Spamhaus);
+    assert_eq!(drop.interval, Some(Duration::from_secs(12 * 3600)));
+    let bounds = Bounds {
+        bytes: 1000,
+        entries: 10,
+        widest_ipv4: 16,
+        widest_ipv6: 32,
+        time: Duration::from_secs(5),
+    };
+    assert_eq!(drop.bounds, bounds);
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_line() {
     for (text, parts) in [
         ("interfces = []", ["line 1", "interfces"]),
@@ -66,7 +116,27 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"",
-            ["two lists", "local"],
+            ["line 2, column 8", "list local is the operator's own"],
+        ),
+        (
+            "[[list]]\nname = \"x\"\naction = \"block\"",
+            ["line 1", "either a path or a url"],
+        ),
+        (
+            "[[list]]\nname = \"x\"\naction = \"block\"\npath = \"x\"\nurl = \"https://x/\"",
+            ["line 1", "either a path or a url"],
+        ),
+        (
+            "[[list]]\nname = \"x\"\naction = \"block\"\nurl = \"file:///x\"",
+            ["line 1", "neither https nor http"],
+        ),
+        (
+            "[[list]]\nname = \"x\"\naction = \"block\"\npath = \"x\"\ninterval = \"1s\"",
+            ["line 1", "interval is 10 to"],
+        ),
+        (
+            "[[list]]\nname = \"x\"\naction = \"block\"\npath = \"x\"\nformat = \"xml\"",
+            ["line 5", "a list format is"],
         ),
         ("[tables]\nblocks = 5", ["line 2", "blocks"]),
         ("[tables]\nipv4 = 0", ["1 to 16777216 entries", "not 0"]),

@@ -51,14 +51,14 @@ impl Owner {
             None => ListName::local(),
         };
         let strict = put.strict;
-        let file = self.file_of(&list);
+        let kept_from = self.kept_from(&list);
         let changed = self.change(put.items, how, by, |items| Change::Put {
             action,
             list,
             items,
             strict,
         });
-        warned(changed, file)
+        warned(changed, kept_from)
     }
 
     /// `PUT /lists/{name}`
@@ -80,13 +80,13 @@ impl Owner {
             .action
             .parse()
             .map_err(|error: ActionError| bad_input(error.to_string()))?;
-        let file = self.file_of(&list);
+        let kept_from = self.kept_from(&list);
         let changed = self.change(replace.items, how, by, |items| Change::Replace {
             action,
             list,
             items,
         });
-        warned(changed, file)
+        warned(changed, kept_from)
     }
 
     /// `DELETE /blocks/{prefix}`, `DELETE /allows/{prefix}`
@@ -172,17 +172,16 @@ impl Owner {
     pub fn flush(&mut self, name: &str, by: &str) -> Result<Changed, Failure> {
         let now = clock::now();
         let list = list_name(name)?;
-        let file = self.file_of(&list);
+        let kept_from = self.kept_from(&list);
         let draft = self.policy.prepare(Change::Flush { list }, now)?;
-        warned(self.finish(draft, How::default(), now, by), file)
+        warned(self.finish(draft, How::default(), now, by), kept_from)
     }
 
-    /// A warning, if the list is one that a reload reads from its file again.
-    fn file_of(&self, list: &ListName) -> Option<String> {
-        let file = self.config.lists.iter().find(|file| file.name == *list)?;
-        let path = file.path.display();
+    /// A warning, if the list is one that is kept from elsewhere.
+    fn kept_from(&self, list: &ListName) -> Option<String> {
+        let source = self.feeds.source_of(list)?;
         Some(format!(
-            "list {list} is read from {path}: the next reload undoes this"
+            "list {list} is kept from {source}: the next look at it undoes this"
         ))
     }
 
@@ -261,7 +260,7 @@ fn all_refused(mut unread: Vec<Refused>, draft: &Draft) -> Vec<Refused> {
 }
 
 /// What a draft refuses, by position among its items.
-fn refusals(draft: &Draft) -> Vec<Refused> {
+pub(super) fn refusals(draft: &Draft) -> Vec<Refused> {
     let refused = draft.refused.iter().map(|(index, prefix, refusal)| {
         let failure = Failure::from(refusal);
         Refused {

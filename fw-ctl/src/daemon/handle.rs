@@ -9,7 +9,8 @@ use tokio::{
 };
 
 use super::{
-    feed::Feed,
+    broadcast::Broadcast,
+    feeds::Feeds,
     owner::Owner,
     problem::{Failure, all_found},
     revision::Revision,
@@ -33,13 +34,15 @@ pub type Job = Box<dyn FnOnce(&mut Owner) + Send>;
 pub struct Handle {
     jobs: mpsc::Sender<Job>,
     /// What happens.
-    pub feed: Feed,
+    pub broadcast: Broadcast,
     /// Which policy is in force.
     pub revision: Revision,
     /// Who may use the API over TCP.
     pub tokens: Tokens,
     /// Who is told of it elsewhere.
     pub webhooks: Webhooks,
+    /// Lists that are kept from elsewhere.
+    pub feeds: Feeds,
     /// Held by the one change of rules that waits for the mirror.
     turn: Arc<Mutex<()>>,
 }
@@ -68,18 +71,20 @@ pub async fn meanwhile<T>(
 impl Handle {
     /// A handle, and the end its jobs come out of.
     pub fn new(
-        feed: Feed,
+        broadcast: Broadcast,
         revision: Revision,
         tokens: Tokens,
         webhooks: Webhooks,
+        feeds: Feeds,
     ) -> (Self, mpsc::Receiver<Job>) {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let handle = Self {
             jobs,
-            feed,
+            broadcast,
             revision,
             tokens,
             webhooks,
+            feeds,
             turn: Arc::default(),
         };
         (handle, queue)

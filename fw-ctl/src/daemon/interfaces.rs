@@ -166,7 +166,7 @@ impl Owner {
 
     fn tell_interface(&self, name: &str, attached: bool, detail: &str) {
         tracing::info!(interface = name, "{detail}");
-        self.feed.tell(Event::Interface {
+        self.broadcast.tell(Event::Interface {
             time: wire_time(clock::now().wall),
             interface: name.to_owned(),
             attached,

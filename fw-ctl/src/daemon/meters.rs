@@ -173,7 +173,7 @@ impl Owner {
             scan_crossings: scan.crossings,
             applied: self.meters.applied.clone(),
             drifts: self.mirror.drifts,
-            events_lost: self.feed.lost() + samples_lost + scan.lost,
+            events_lost: self.broadcast.lost() + samples_lost + scan.lost,
             guarded: self.policy.guard.len(),
             alarms: self.alarms.len(),
             attached: interfaces

@@ -294,7 +294,7 @@ impl Owner {
             shown += &format!("; and {more} more");
         }
         tracing::warn!(layer = self.mirror.name, changes = shown, "drift repaired");
-        self.feed.tell(Event::Drift {
+        self.broadcast.tell(Event::Drift {
             time: wire_time(clock::now().wall),
             layer: self.mirror.name.to_owned(),
             detail: shown,

@@ -9,23 +9,25 @@
 //! - [`beat`]: what time alone changes
 //! - [`sentinel`]: the process that rolls back where the daemon cannot
 //! - [`handle`]: how other tasks ask
-//! - [`feed`]: what happens, for whoever listens
+//! - [`broadcast`]: what happens, for whoever listens
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
 //! - [`stats`]: what is dropped now
 //! - [`revision`]: which policy somebody has seen
 //! - [`tokens`]: who may use the API over TCP
 //! - [`meters`]: what monitoring asks for
+//! - [`feeds`]: lists that are kept from URLs and files
 //! - [`webhooks`]: what happens, for receivers elsewhere
 //! - [`security_log`]: what it saw, one line an event
 
 pub mod beat;
 pub mod bench;
+pub mod broadcast;
 pub mod confirm;
 pub mod diff;
 pub mod edit;
 pub mod explain;
-pub mod feed;
+pub mod feeds;
 pub mod guard;
 pub mod handle;
 pub mod interfaces;
@@ -265,6 +267,8 @@ async fn attend(
                 notify(&[NotifyState::Reloading]);
                 owner.reload();
                 handle.webhooks.allow(owner.config.webhooks.allow.clone());
+                handle.feeds.allow(owner.config.feeds.allow.clone());
+                owner.renew_feeds(handle);
                 look(handle.clone());
                 notify(&[NotifyState::Ready]);
             }

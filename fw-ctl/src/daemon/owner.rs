@@ -21,7 +21,8 @@ use self::{
 use super::{
     Options,
     beat::Beat,
-    feed::Feed,
+    broadcast::Broadcast,
+    feeds::{Added, Feeds},
     meters::Meters,
     mirror::Mirror,
     problem::{Failure, kernel},
@@ -74,11 +75,15 @@ pub struct Owner {
     /// What is wrong, by subject; empty when all is well.
     pub(super) alarms: BTreeMap<&'static str, String>,
     /// What happens, for whoever listens.
-    pub(super) feed: Feed,
+    pub(super) broadcast: Broadcast,
     /// Which policy is in force.
     pub(super) revision: Revision,
     /// Who may use the API over TCP.
     pub(super) tokens: Tokens,
+    /// Lists that are kept from elsewhere.
+    pub(super) feeds: Feeds,
+    /// Those of them that were added by command.
+    pub(super) feeds_added: Vec<Added>,
     /// What greets connections over TCP.
     pub(super) entrances: Entrances,
     pub(super) scan: Detector,

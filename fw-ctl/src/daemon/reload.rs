@@ -1,6 +1,6 @@
 //! Reading the configuration, at the start and on SIGHUP.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{io, path::Path};
 
 use super::{
     Options,
@@ -12,17 +12,15 @@ use super::{
 use crate::{
     api::server::tcp,
     backend::xdp::load::chain,
-    config::{Config, ConfigError, DEFAULT_PATH, ListFile},
-    duration::Ttl,
-    host::{clock, files::read_regular, links},
-    listfile::{self, Format},
-    policy::{
-        change::{Change, Draft},
-        entry::Item,
-        guard::GuardSource,
-        rule::Origin,
-        time::Now,
+    config::{Config, ConfigError, DEFAULT_PATH},
+    feed::{Feed, Source, Taken, judge},
+    host::{
+        clock,
+        files::{read_regular, replace},
+        links,
     },
+    listfile,
+    policy::{guard::GuardSource, rule::Origin, time::Now},
 };
 
 /// Lines of a list file that are named when it is refused.
@@ -64,12 +62,7 @@ fn keep(options: &Options) -> io::Result<()> {
     let kept = options.state_dir.join(LAST_GOOD);
     let file = options.config.as_deref();
     match read_regular(file.unwrap_or(Path::new(DEFAULT_PATH))) {
-        // As a whole or not at all.
-        Ok(text) => {
-            let new = kept.with_extension("new");
-            fs::write(&new, text)?;
-            fs::rename(new, kept)
-        }
+        Ok(text) => replace(&kept, text.as_bytes()),
         Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -99,22 +92,31 @@ fn over(mut config: Config, options: &Options) -> Result<Config, Failure> {
 /// The bad lines of the first list that has any, or what is wrong with certificate or key.
 pub fn check_files(config: &Config) -> Result<(), Failure> {
     let now = clock::now();
-    let mut lists = config.lists.iter();
-    lists.try_for_each(|list| read_list(list, now).map(drop))?;
+    let mut files = config.lists.iter().filter(|list| is_file(list));
+    files.try_for_each(|list| read_list(list, now).map(drop))?;
     tcp::acceptor(&config.api)?;
     Ok(())
 }
 
+/// What comes from elsewhere is not read with the configuration: it would have to wait for it.
+fn is_file(list: &Feed) -> bool {
+    matches!(list.source, Source::File(_))
+}
+
 /// The entries of a list file: all of them, or none.
-fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
-    let path = list.path.display();
-    let text = read_regular(&list.path).map_err(|error| {
+fn read_list(list: &Feed, now: Now) -> Result<Taken, Failure> {
+    let Source::File(path) = &list.source else {
+        return Err(bad_input(format!("list {} is no file", list.name)));
+    };
+    let text = read_regular(path).map_err(|error| {
+        let path = path.display();
         bad_input(format!(
             "cannot read list {} from {path}: {error}",
             list.name
         ))
     })?;
-    let parsed = listfile::parse(&text, Format::Auto);
+    let parsed = listfile::parse(&text, list.format);
+    let path = path.display();
     if !parsed.errors.is_empty() {
         let lines: Vec<String> = parsed
             .errors
@@ -129,23 +131,8 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             lines.join("; ")
         )));
     }
-    let other = |line: &&listfile::Line| line.action.is_some_and(|action| action != list.action);
-    if let Some(line) = parsed.lines.iter().find(other) {
-        let wanted = list.action.name();
-        return Err(bad_input(format!(
-            "{path}:{}: not an entry to {wanted}",
-            line.line
-        )));
-    }
-    let item = |line: listfile::Line| Item {
-        prefix: line.prefix,
-        deadline: line
-            .ttl
-            .and_then(Ttl::secs)
-            .map(|secs| now.after(Duration::from_secs(secs))),
-        comment: line.comment,
-    };
-    Ok(parsed.lines.into_iter().map(item).collect())
+    let taken = judge(list, parsed, None, now.wall, now);
+    taken.map_err(|refused| Failure::from(refused).prefixed(&format!("{path}: ")))
 }
 
 impl Owner {
@@ -212,8 +199,14 @@ impl Owner {
     pub(super) fn configured(&mut self) -> Result<(), Failure> {
         self.forget_lists()?;
         let mut result = self.configured_rules();
-        for list in self.config.lists.clone() {
-            result = result.and(self.load_list(&list));
+        for list in self
+            .config
+            .lists
+            .clone()
+            .iter()
+            .filter(|list| is_file(list))
+        {
+            result = result.and(self.load_list(list));
         }
         result
     }
@@ -265,26 +258,16 @@ impl Owner {
         Ok(())
     }
 
-    fn load_list(&mut self, list: &ListFile) -> Result<(), Failure> {
-        let now = clock::now();
-        let change = Change::Replace {
-            action: list.action,
-            list: list.name.clone(),
-            items: read_list(list, now)?,
-        };
-        let draft: Draft = self.policy.prepare(change, now)?;
-        self.commit(&draft, now, "configuration")?;
-        self.revised();
-        for (_, prefix, refusal) in &draft.refused {
-            tracing::warn!(list = %list.name, %prefix, "left out: {refusal}");
-        }
-        match draft.refused.as_slice() {
-            [] => Ok(()),
-            [(_, _, first), ..] => Err(Failure::from(first).prefixed(&format!(
-                "{} entries of list {} are left out, the first: ",
-                draft.refused.len(),
-                list.name
-            ))),
+    fn load_list(&mut self, list: &Feed) -> Result<(), Failure> {
+        let read = read_list(list, clock::now()).and_then(|mut taken| {
+            let changed = self.take_feed(list, std::mem::take(&mut taken.items))?;
+            Ok((taken, changed))
+        });
+        self.feeds.note_file(list, &read);
+        let (_, changed) = read?;
+        match changed.refused.first() {
+            None => Ok(()),
+            Some(first) => Err(Failure::new(first.code, changed.warnings.join("; "))),
         }
     }
 }

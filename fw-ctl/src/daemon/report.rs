@@ -238,6 +238,7 @@ impl Owner {
             guard: self.policy.guard.len(),
             scan: self.scan.settings.mode.name().to_owned(),
             mirror: self.mirror_status(),
+            feeds: self.feeds.list(),
             pending: self.pending()?,
             samples: wire::Samples { limited, lost },
         })

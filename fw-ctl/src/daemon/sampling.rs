@@ -120,7 +120,7 @@ impl Owner {
         while let Some(event) = events.next_event() {
             let sample = self.sample(&event);
             self.stats.window.take(now, &sample);
-            self.feed.tell(Event::Drop(sample));
+            self.broadcast.tell(Event::Drop(sample));
         }
     }
 

@@ -16,7 +16,8 @@ use self::places::{SocketFile, listen, lock, raise_file_limit};
 use super::{
     Options,
     beat::Beat,
-    feed::Feed,
+    broadcast::Broadcast,
+    feeds::{Added, Feeds},
     handle::{Handle, Job, meanwhile},
     meters::Meters,
     mirror::{self, Mirror},
@@ -90,6 +91,7 @@ pub async fn start(options: &Options) -> Result<Started, Failure> {
         jobs,
         rings,
     } = filter(options, ground).await?;
+    owner.renew_feeds(&handle);
     owner.open_api();
     let tcp = owner.entrances.watch();
     let watched = owner.watch_due();
@@ -208,11 +210,20 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
     };
     let scan = Detector::resume(&config, &mut store, &xdp, now)?;
     let epoch = random().map_err(|error| kernel("cannot read random numbers", &error))?;
-    let feed = Feed::new(epoch);
+    let broadcast = Broadcast::new(epoch);
     let revision = Revision::new(epoch);
     let tokens = Tokens::new(store.tokens()?);
     let webhooks = Webhooks::new(&options.state_dir, config.webhooks.allow.clone())?;
-    let (handle, mut jobs) = Handle::new(feed.clone(), revision.clone(), tokens.clone(), webhooks);
+    let feeds = Feeds::new(&options.state_dir, config.feeds.allow.clone());
+    let texts = store.feeds()?;
+    let (feeds_added, feeds_lost) = Added::read_all(&texts);
+    let (handle, mut jobs) = Handle::new(
+        broadcast.clone(),
+        revision.clone(),
+        tokens.clone(),
+        webhooks,
+        feeds.clone(),
+    );
     let choice = mirror::choose(config.mirror.backend).await;
     let mirror = Mirror::new(choice, &handle).map_err(withdraw)?;
     let mut owner = Owner {
@@ -229,9 +240,11 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         links: Vec::new(),
         started: now.wall,
         alarms: BTreeMap::new(),
-        feed,
+        broadcast,
         revision,
         tokens,
+        feeds,
+        feeds_added,
         entrances: Entrances::default(),
         scan,
         mirror,
@@ -249,6 +262,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         stop: false,
         remove_pins: false,
     };
+    owner.note("feeds that were added", feeds_lost);
     fill_and_attach(&mut owner, &mut rings, links, fallen_back)
         .await
         .map_err(withdraw)?;

@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::{
-    feed::{Listener, Told},
+    broadcast::{Listener, Told},
     handle::Handle,
     owner::wire_time,
     problem::Failure,
@@ -22,7 +22,7 @@ const BITE: usize = 256;
 
 /// Sends webhooks, and puts everything that happens into their queues, until `end` is dropped.
 pub async fn serve(handle: Handle, end: oneshot::Receiver<Infallible>) {
-    let listener = handle.feed.follow();
+    let listener = handle.broadcast.follow();
     let kept = handle.webhooks.start().await;
     let noted = handle.call(|owner| {
         owner.note("webhooks", kept);
@@ -104,7 +104,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{api::wire::WebhookPut, daemon::feed::Feed};
+    use crate::{api::wire::WebhookPut, daemon::broadcast::Broadcast};
 
     #[tokio::test]
     async fn everything_that_happened_until_the_end_is_written() {
@@ -116,11 +116,11 @@ mod tests {
         webhooks.add(put, false).await.expect("room");
         webhooks.stop(std::time::Duration::ZERO).await;
 
-        let feed = Feed::new(1);
+        let broadcast = Broadcast::new(1);
         let (end, ended) = oneshot::channel();
-        let following = tokio::spawn(follow(webhooks.clone(), feed.follow(), ended, None));
+        let following = tokio::spawn(follow(webhooks.clone(), broadcast.follow(), ended, None));
         for number in 0..3 * BITE + 7 {
-            feed.tell(Event::Changed {
+            broadcast.tell(Event::Changed {
                 time: wire_time(clock::now().wall),
                 detail: number.to_string(),
                 by: "uid 0".to_owned(),

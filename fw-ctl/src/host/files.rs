@@ -1,8 +1,8 @@
 //! Files: text that somebody else names, and whether one is still the same.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Read as _},
+    fs::{OpenOptions, rename},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
@@ -36,6 +36,24 @@ pub fn read_regular(path: &Path) -> io::Result<String> {
     // Files of /proc have no length, and some no end.
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes a file as a whole or not at all: who reads it meanwhile, or after a crash, finds the old one
+/// or the new one.
+///
+/// # Errors
+/// As [`std::fs::write`].
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(content)?;
+    file.sync_data()?;
+    rename(new, path)
 }
 
 /// Device and inode: another file of the same name is another file.

@@ -38,6 +38,15 @@ pub enum Change {
         /// All of its entries.
         items: Vec<Item>,
     },
+    /// Makes a list exactly this: what it had of the other action goes.
+    Keep {
+        /// Block or allow.
+        action: Action,
+        /// The list.
+        list: ListName,
+        /// All of its entries.
+        items: Vec<Item>,
+    },
     /// Removes prefixes from every list.
     Remove {
         /// Block or allow.
@@ -128,7 +137,10 @@ impl Policy {
     /// What refuses the change as a whole.
     pub fn prepare(&self, change: Change, now: Now) -> Result<Draft, Refusal> {
         match change {
-            Change::Put { list, .. } | Change::Replace { list, .. } | Change::Flush { list }
+            Change::Put { list, .. }
+            | Change::Replace { list, .. }
+            | Change::Keep { list, .. }
+            | Change::Flush { list }
                 if list == ListName::auto() =>
             {
                 Err(Refusal::Detectors)
@@ -147,6 +159,14 @@ impl Policy {
                 list,
                 items,
             } => self.replace(action, list, items, now),
+            Change::Keep {
+                action,
+                list,
+                items,
+            } => {
+                let gone = self.replace(action.other(), list.clone(), Vec::new(), now)?;
+                Ok(self.replace(action, list, items, now)?.and(gone))
+            }
             Change::Remove { action, prefixes } => Ok(self.remove(action, prefixes)),
             Change::Flush { list } => self.flush(list),
             Change::Detected(items) => self.replace(Action::Block, ListName::auto(), items, now),

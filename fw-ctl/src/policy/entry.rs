@@ -19,6 +19,14 @@ impl Action {
     /// Both, in the order they are decided.
     pub const ALL: [Self; 2] = [Self::Allow, Self::Block];
 
+    /// The opposite.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Allow => Self::Block,
+            Self::Block => Self::Allow,
+        }
+    }
+
     /// As printed.
     pub const fn name(self) -> &'static str {
         match self {

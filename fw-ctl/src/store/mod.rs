@@ -9,6 +9,7 @@
 mod checkpoint;
 mod entries;
 mod error;
+mod feeds;
 mod groups;
 mod offenders;
 mod rules;

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::StoreError;
 
-const SCHEMA: i64 = 5;
+const SCHEMA: i64 = 6;
 
 /// `FWCT`: `file(1)` can tell it from any other database.
 const APPLICATION_ID: i64 = 0x4657_4354;
@@ -87,6 +87,11 @@ CREATE TABLE tokens (
 ) WITHOUT ROWID;
 ";
 
+/// What schema 6 has more: feeds that were added by command, as they were asked for.
+const FEEDS: &str = "
+CREATE TABLE feeds (name TEXT PRIMARY KEY, put TEXT NOT NULL) WITHOUT ROWID;
+";
+
 /// Opens or makes the database. Directory and file are readable by their owner only.
 pub(super) fn open(directory: &Path, path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::Directory {
@@ -127,7 +132,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         SCHEMA => Ok(()),
         0 => {
             let script = format!(
-                "BEGIN; {TABLES} {DETECTOR} {RULES} {GROUPS} {TOKENS} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+                "BEGIN; {TABLES} {DETECTOR} {RULES} {GROUPS} {TOKENS} {FEEDS} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA}; COMMIT;"
             );
             Ok(connection.execute_batch(&script)?)
         }

@@ -144,6 +144,27 @@ fn a_damaged_file_is_named_and_stays_as_it_is() {
 }
 
 #[test]
+fn feeds_are_as_they_were_left() {
+    let directory = TempDir::new().expect("a directory");
+    let write = |feeds: &[&str]| {
+        let mut store = Store::open(directory.path()).expect("opens");
+        let change = store.begin().expect("begun");
+        let feeds = feeds.iter().map(|name| (*name, format!("text of {name}")));
+        change.write_feeds(feeds).expect("written");
+        change.commit().expect("kept");
+    };
+    let read = || {
+        let store = Store::open(directory.path()).expect("opens");
+        store.feeds().expect("read")
+    };
+    assert_eq!(read(), [""; 0]);
+    write(&["a", "b"]);
+    assert_eq!(read(), ["text of a", "text of b"]);
+    write(&["b"]);
+    assert_eq!(read(), ["text of b"]);
+}
+
+#[test]
 fn a_file_of_a_later_version_is_refused() {
     let (directory, store) = with_entries(at(1000, 5_000_000));
     store

@@ -1,39 +1,26 @@
-//! The only way out: a name is resolved once for each request, every address is checked, and only
-//! those that were checked are connected to. No redirect is followed, no proxy asked.
-//!
-//! - [`checked`]: which those are
+//! Sending a message, through the only way out.
 
-mod checked;
-
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use fw_common::Prefix;
 use jiff::Timestamp;
 use reqwest::{
-    Client, Response,
+    Method, Response,
     header::{CONTENT_TYPE, RETRY_AFTER},
-    redirect, retry,
 };
-use tokio::sync::OnceCell;
-use tokio_rustls::rustls::crypto::ring::default_provider;
 use url::Url;
 
-use self::checked::{Allowed, Checks, Error, Resolver};
 use super::{body::Message, hook::Hook};
+use crate::outbound::{self, Error, cause};
 
 /// From the first packet to the end of the answer.
-pub const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// As much of an answer is read, so that its sender is not cut off, and then forgotten.
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Sends to receivers.
-pub struct Door {
-    allowed: Allowed,
-    /// Made at the first use: certificates of the host may not be there yet.
-    https: OnceCell<Client>,
-    http: OnceCell<Client>,
-}
+pub struct Door(outbound::Door);
 
 /// What a receiver said.
 pub struct Answer {
@@ -46,18 +33,12 @@ pub struct Answer {
 impl Door {
     /// With the networks that may be reached although they are not global.
     pub fn new(allow: Vec<Prefix>) -> Self {
-        // Somebody else's choice is as good.
-        let _chosen = default_provider().install_default();
-        Self {
-            allowed: Allowed::new(allow),
-            https: OnceCell::new(),
-            http: OnceCell::new(),
-        }
+        Self(outbound::Door::new("webhooks", allow))
     }
 
     /// Other networks from now on.
     pub fn allow(&self, prefixes: Vec<Prefix>) {
-        self.allowed.set(prefixes);
+        self.0.allow(prefixes);
     }
 
     /// Whether this URL could ever be reached.
@@ -65,7 +46,7 @@ impl Door {
     /// # Errors
     /// Why not.
     pub async fn could_reach(&self, url: &Url) -> Result<(), Error> {
-        self.checks(url).could_reach(url).await
+        self.0.could_reach(url).await
     }
 
     /// Sends a message, once.
@@ -73,20 +54,10 @@ impl Door {
     /// # Errors
     /// Why there is no answer. The text does not have the address.
     pub async fn post(&self, hook: &Hook, message: &Message, host: &str) -> Result<Answer, String> {
-        let checks = self.checks(&hook.url);
-        let url = checks.check_url(&hook.url).await;
-        let url = url.map_err(|error| error.to_string())?;
-        let client = match checks.encrypted {
-            true => &self.https,
-            false => &self.http,
-        };
-        let client = client.get_or_try_init(async || client_of(checks)).await;
-        let client = client.map_err(|error| cause(&error))?;
-
+        let request = self.0.request(Method::POST, &hook.url, TIME_LIMIT).await?;
         let body = hook.format.write(message, host);
         let timestamp = Timestamp::now().as_second();
-        let answer = client
-            .post(Url::from(url))
+        let answer = request
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &message.id)
             .header("webhook-timestamp", timestamp)
@@ -97,7 +68,7 @@ impl Door {
             .body(body)
             .send()
             .await
-            .map_err(|error| cause(&error))?;
+            .map_err(|error| cause(&error, TIME_LIMIT))?;
         let retry_after = answer.headers().get(RETRY_AFTER);
         let told = Answer {
             status: answer.status().as_u16(),
@@ -106,30 +77,6 @@ impl Door {
         read_some(answer).await;
         Ok(told)
     }
-
-    fn checks(&self, url: &Url) -> Checks {
-        Checks {
-            allowed: self.allowed.clone(),
-            encrypted: url.scheme() == "https",
-        }
-    }
-}
-
-fn client_of(checks: Checks) -> reqwest::Result<Client> {
-    let client = Client::builder()
-        .user_agent(concat!("fw-ctl/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIME_LIMIT)
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .no_proxy()
-        // A connection is of one request: the next one looks and checks again.
-        .pool_max_idle_per_host(0);
-    match checks.encrypted {
-        true => client.https_only(true),
-        false => client.tls_certs_only([]),
-    }
-    .dns_resolver(Resolver(checks))
-    .build()
 }
 
 /// The status is known by then, and says all.
@@ -141,18 +88,4 @@ async fn read_some(mut answer: Response) {
             return;
         }
     }
-}
-
-/// The innermost reason, which is the one worth telling. The address is in the outermost.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {} s", TIME_LIMIT.as_secs());
-    }
-    let mut text = "the request failed".to_owned();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = error.to_string();
-        source = error.source();
-    }
-    text
 }

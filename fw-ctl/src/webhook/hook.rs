@@ -6,11 +6,9 @@ use url::Url;
 use super::{body::Format, sign::Key};
 use crate::{
     api::wire::{Code, Event, EventKind, Hidden, ProblemBody, Webhook, WebhookPut},
+    outbound,
     policy::entry::ListName,
 };
-
-/// Bytes of an address at most.
-const MAX_URL: usize = 2048;
 
 /// A webhook.
 #[derive(Debug)]
@@ -36,7 +34,10 @@ impl Hook {
                 "the name of a webhook is 1 to 64 letters, digits and `._-`",
             ));
         }
-        let url = url(&put.url.0)?;
+        let url = outbound::url(&put.url.0).map_err(|why| {
+            bad(format!("the address of the webhook {why}"))
+                .with_hint("it is written like https://hooks.example.com/path")
+        })?;
         let format = Format::read(put.format, put.template.as_deref()).map_err(|why| {
             bad(why).with_hint("a template is like {\"text\":\"{{host}}: {{event}} {{prefix}}\"}")
         })?;
@@ -65,7 +66,7 @@ impl Hook {
         let put = self.put.clone();
         Webhook {
             name: put.name,
-            url: self.shown_url(),
+            url: outbound::shown(&self.url),
             format: put.format,
             events: put.events,
             lists: put.lists,
@@ -80,14 +81,6 @@ impl Hook {
             status: None,
             problem: None,
         }
-    }
-
-    /// Scheme, host and port of its address. What follows may be a secret.
-    fn shown_url(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        let port = self.url.port().map(|port| format!(":{port}"));
-        let port = port.unwrap_or_default();
-        format!("{}://{host}{port}/...", self.url.scheme())
     }
 
     /// Whether an event is for it.
@@ -125,21 +118,6 @@ impl Hook {
 fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     (1..=64).contains(&text.len()) && text.chars().all(good)
-}
-
-fn url(text: &str) -> Result<Url, ProblemBody> {
-    let wrong = |why: &str| {
-        bad(format!("the address of the webhook {why}"))
-            .with_hint("it is written like https://hooks.example.com/path")
-    };
-    if text.len() > MAX_URL {
-        return Err(wrong("is too long"));
-    }
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is no URL: {error}")))?;
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(wrong("is neither https nor http"));
-    }
-    Ok(url)
 }
 
 fn bad(message: impl Into<String>) -> ProblemBody {

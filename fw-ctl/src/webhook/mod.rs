@@ -6,11 +6,10 @@
 //!
 //! - [`hook`]: what a webhook is, and what it wants to hear (pure)
 //! - [`body`], [`template`]: what is sent (pure), [`sign`]: how it is signed
-//! - [`address`]: which addresses are global (pure), [`door`]: the only way out
+//! - [`door`]: sending one
 //! - [`queue`]: what waits, in a file; [`keeper`]: the thread that reads and writes it
 //! - [`sender`]: the task of one webhook, [`retry`]: how it goes on after a try (pure)
 
-mod address;
 mod body;
 mod door;
 mod hook;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
+
+use crate::outbound::asked_for;
 
 /// The first pause at most.
 const FIRST: Duration = Duration::from_secs(1);
@@ -25,21 +27,11 @@ pub fn judge(status: u16, retry_after: Option<&str>, now: Timestamp) -> Outcome 
     match status {
         200..=299 => Outcome::Delivered,
         408 | 425 | 429 | 500.. => {
-            let asked = retry_after.and_then(|text| asked(text, now));
+            let asked = retry_after.and_then(|text| asked_for(text, now));
             Outcome::Later(asked.unwrap_or_default().min(LONGEST))
         }
         _ => Outcome::Refused,
     }
-}
-
-/// Seconds, or a date (RFC 9110, 10.2.3).
-fn asked(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::parse(text.trim()).ok()?.timestamp();
-    // One that has passed asks for nothing.
-    Duration::try_from(date.duration_since(now)).ok()
 }
 
 /// The pause after so many tries that failed: any between none and a bound that doubles each time,

@@ -160,6 +160,17 @@ impl Daemon<'_> {
         clock.now().expect("its clock can be read").into()
     }
 
+    /// Bytes of memory that it has ever had at once (`VmHWM`, proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the daemon lives");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|rest| rest.split_whitespace().next());
+        kib.and_then(|kib| kib.parse::<u64>().ok())
+            .expect("a number")
+            << 10
+    }
+
     /// Kills it as the kernel does when memory is short.
     pub fn kill_9(mut self) {
         self.end();

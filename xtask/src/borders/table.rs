@@ -18,7 +18,7 @@ type Row = (
 );
 
 /// Place, exceptions, forbidden paths, reason.
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 11] = [
     ("fw-common/src", &[], &["std", "alloc"], "core only"),
     (
         "fw-common/src",
@@ -39,13 +39,20 @@ const ROWS: [Row; 9] = [
     (
         "fw-ctl/src/webhook",
         &[],
-        &[
-            "crate::backend",
-            "crate::cli",
-            "crate::daemon",
-            "crate::store",
-        ],
+        SERVANTS,
         "knows what happens and whom to tell, not whose it is",
+    ),
+    (
+        "fw-ctl/src/feed",
+        &[],
+        SERVANTS,
+        "knows what a list is, not where it is applied",
+    ),
+    (
+        "fw-ctl/src/outbound",
+        &[],
+        SERVANTS,
+        "knows where nobody may go, not what for",
     ),
     // detach and doctor work without the daemon, run is what starts it.
     (
@@ -58,6 +65,14 @@ const ROWS: [Row; 9] = [
         &["crate::backend"],
         WIRE,
     ),
+];
+
+/// What somebody else uses may not know.
+const SERVANTS: &[&str] = &[
+    "crate::backend",
+    "crate::cli",
+    "crate::daemon",
+    "crate::store",
 ];
 
 const PURE: &str = "pure: time and everything else from outside is an argument";

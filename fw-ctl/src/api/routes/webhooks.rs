@@ -100,7 +100,7 @@ pub(super) async fn test(
 
 /// Who listens hears of it like of every other change.
 fn tell(handle: &Handle, detail: String, caller: Caller) {
-    handle.feed.tell(Event::Changed {
+    handle.broadcast.tell(Event::Changed {
         time: Timestamp::now(),
         detail,
         by: caller.name,

@@ -101,6 +101,8 @@ pub enum Code {
     TooLarge,
     /// Too many requests: 429, exit 1.
     TooMany,
+    /// Somebody elsewhere did not answer as it should: 502, exit 1.
+    Upstream,
     /// The state directory failed: 500, exit 1.
     Store,
     /// Anything else: 500, exit 1.
@@ -122,6 +124,7 @@ impl Code {
             Self::TooLarge => 413,
             Self::GuardRefused => 422,
             Self::TooMany => 429,
+            Self::Upstream => 502,
             Self::Kernel | Self::NotRunning => 503,
             Self::Full => 507,
             Self::Partly | Self::Store | Self::Internal => 500,
@@ -131,7 +134,7 @@ impl Code {
     /// The exit code of the command line.
     pub const fn exit(self) -> u8 {
         match self {
-            Self::Store | Self::Internal | Self::Timeout | Self::TooMany => 1,
+            Self::Upstream | Self::Store | Self::Internal | Self::Timeout | Self::TooMany => 1,
             Self::BadInput | Self::NotFound | Self::NotAllowed | Self::TooLarge => 2,
             Self::NotRunning => 3,
             Self::Unauthorized | Self::Permission => 4,

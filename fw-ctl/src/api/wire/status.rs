@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{List, Memory, MirrorStatus, Pending, Table};
+use super::{Feed, List, Memory, MirrorStatus, Pending, Table};
 
 /// `GET /status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -41,6 +41,8 @@ pub struct Status {
     pub scan: String,
     /// State of the mirror in netfilter.
     pub mirror: MirrorStatus,
+    /// Every list that is kept from elsewhere.
+    pub feeds: Vec<Feed>,
     /// A policy that waits to be confirmed.
     pub pending: Option<Pending>,
     /// Sampled drops that were lost or held back.

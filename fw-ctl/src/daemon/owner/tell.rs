@@ -19,7 +19,7 @@ impl Owner {
     /// Tells listeners and the log of a change.
     pub(in crate::daemon) fn tell(&self, now: Now, by: &str, detail: &str) {
         tracing::info!(by, "{detail}");
-        self.feed.tell(Event::Changed {
+        self.broadcast.tell(Event::Changed {
             time: wire_time(now.wall),
             detail: detail.to_owned(),
             by: by.to_owned(),
@@ -35,7 +35,7 @@ impl Owner {
         tracing::info!(by, "{}", summary(draft));
         let edits = draft.edits.iter();
         let events = edits.filter_map(|edit| self.entry_event(edit, now, by));
-        self.feed.tell_all(events);
+        self.broadcast.tell_all(events);
     }
 
     fn entry_event(&self, edit: &Edit, now: Now, by: &str) -> Option<Event> {
@@ -89,7 +89,7 @@ impl Owner {
             Some(message) => self.alarms.insert(subject, message.clone()),
             None => self.alarms.remove(subject),
         };
-        self.feed.tell(Event::Alarm {
+        self.broadcast.tell(Event::Alarm {
             time: wire_time(clock::now().wall),
             subject: subject.to_owned(),
             message,

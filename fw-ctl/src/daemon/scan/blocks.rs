@@ -215,7 +215,7 @@ impl Owner {
             Err(_) => self.scan.unlogged += events.len() as u64,
         }
         self.note("security log", result.map_err(Failure::from));
-        self.feed.tell_all(events);
+        self.broadcast.tell_all(events);
     }
 
     /// Frees sources whom somebody has allowed, guarded or unblocked.

@@ -203,6 +203,7 @@ fn rows_of_entries_become_groups_and_stay_what_they_were() {
     drop(connection);
     let mut store = Store::open(directory.path()).expect("opens");
     let policy = load(&mut store);
+    assert_eq!(store.feeds().expect("there is room for them"), [""; 0]);
     let read = Action::ALL.map(|action| {
         let entries = policy.table(action).iter();
         let read = entries.map(|(place, entry)| {

@@ -3,7 +3,7 @@
 
 use rusqlite::Connection;
 
-use super::{DETECTOR, GROUPS, RULES, StoreError, TOKENS};
+use super::{DETECTOR, FEEDS, GROUPS, RULES, StoreError, TOKENS};
 use crate::{
     policy::{
         entry::{ListId, Place},
@@ -18,7 +18,7 @@ use crate::{
 
 /// Upgrades a database of this schema.
 pub(super) fn from(schema: i64, connection: &Connection) -> Result<(), StoreError> {
-    let steps = [to_2, to_3, to_4, to_5];
+    let steps = [to_2, to_3, to_4, to_5, to_6];
     let done = usize::try_from(schema - 1).unwrap_or(0);
     steps
         .iter()
@@ -99,6 +99,14 @@ fn to_5(connection: &Connection) -> Result<(), StoreError> {
     let change = connection.unchecked_transaction()?;
     change.execute_batch(TOKENS)?;
     change.pragma_update(None, "user_version", 5)?;
+    Ok(change.commit()?)
+}
+
+/// Adds feeds.
+fn to_6(connection: &Connection) -> Result<(), StoreError> {
+    let change = connection.unchecked_transaction()?;
+    change.execute_batch(FEEDS)?;
+    change.pragma_update(None, "user_version", 6)?;
     Ok(change.commit()?)
 }
 

@@ -7,10 +7,10 @@ use std::{
 
 use fw_tests::lab::daemon::eventually;
 
-use super::{
-    GLOBAL, NAME, Outside, at_name,
+use super::{at_name, shell};
+use crate::outside::{
+    GLOBAL, NAME, Outside,
     receiver::{Receiver, Request},
-    shell,
 };
 
 fn receiver(outside: &Outside) -> Receiver {

@@ -4,7 +4,8 @@ use std::fs;
 
 use fw_tests::lab::daemon::eventually;
 
-use super::{GLOBAL, NAME, Outside, a_while, at_name, inside, receiver::Receiver};
+use super::{a_while, at_name, inside};
+use crate::outside::{GLOBAL, NAME, Outside, receiver::Receiver};
 
 /// Addresses inside, each with what it is.
 const PLACES: [(&str, &str); 9] = [

@@ -1,6 +1,5 @@
 //! Webhooks: real receivers, on the other side of the link and where they must not be reached.
 //!
-//! - [`receiver`]: an HTTP server that does what it is told, [`names`]: a name server
 //! - [`delivery`]: what arrives, in which order, signed by whom
 //! - [`trouble`]: receivers that are dead, slow, busy, or send elsewhere; a daemon that is killed
 //! - [`inside`]: names and addresses that lead inside
@@ -8,36 +7,15 @@
 
 mod delivery;
 mod inside;
-mod names;
-mod receiver;
 mod secrets;
 mod trouble;
 
-use std::{fs, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
-use fw_tests::lab::{
-    Lab,
-    address::V4,
-    command::binary,
-    daemon::{Daemon, eventually},
-};
+use fw_tests::lab::{address::V4, daemon::eventually};
 use serde_json::Value;
 
-use self::{names::Names, receiver::Certificates};
-
-/// An address of the Internet, which the attacker has here.
-const GLOBAL: &str = "45.79.0.1";
-/// Its name.
-const NAME: &str = "hooks.example.com";
-/// The name server's.
-const RESOLVER: &str = "45.79.0.53";
-
-/// A lab with the Internet behind its gateway, and names.
-struct Outside {
-    lab: Lab,
-    names: Names,
-    certificates: Certificates,
-}
+use crate::outside::{NAME, Outside};
 
 impl Outside {
     fn new() -> Self {
@@ -46,36 +24,7 @@ impl Outside {
 
     /// With networks that webhooks may reach.
     fn allowing(networks: &str) -> Self {
-        let lab = Lab::new();
-        for address in [GLOBAL, RESOLVER] {
-            lab.attacker
-                .ip(&format!("address add {address}/32 dev attacker0"));
-        }
-        let config = format!("[webhooks]\nallow = [{networks}]\n");
-        fs::write(lab.config(), config).expect("the configuration can be written");
-        let resolvers = format!("nameserver {RESOLVER}\noptions timeout:1\n");
-        fs::write(lab.directory().join("resolv.conf"), resolvers).expect("it can be written");
-        let names = Names::serve(&lab.attacker, RESOLVER);
-        names.answer(NAME, &[GLOBAL]);
-        Self {
-            certificates: Certificates::make(lab.directory(), NAME),
-            names,
-            lab,
-        }
-    }
-
-    /// A daemon that asks the name server and trusts the certificates.
-    fn daemon(&self) -> Daemon<'_> {
-        let resolvers = self.lab.directory().join("resolv.conf");
-        let script = format!(
-            "mount --bind {} /etc/resolv.conf && exec {} \"$@\"",
-            resolvers.display(),
-            binary().display()
-        );
-        let shell = ["unshare", "--mount", "sh", "-c", &script, "fw-ctl"];
-        let launch = self.lab.daemon().program(&shell);
-        let trusted = self.certificates.authority.display().to_string();
-        launch.env("SSL_CERT_FILE", trusted).start()
+        Self::with(&format!("[webhooks]\nallow = [{networks}]\n"))
     }
 
     /// Adds a webhook of blocks; gives its secret.

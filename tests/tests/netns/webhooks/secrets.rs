@@ -4,8 +4,9 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use fw_tests::lab::command::Fw;
 
-use super::{
-    GLOBAL, NAME, Outside, at_name,
+use super::at_name;
+use crate::outside::{
+    GLOBAL, NAME, Outside,
     receiver::{Answer, Receiver},
 };
 

@@ -7,8 +7,9 @@ use std::{
 
 use fw_tests::lab::{command::Fw, daemon::eventually};
 
-use super::{
-    GLOBAL, Outside, a_while, at_name, inside,
+use super::{a_while, at_name, inside};
+use crate::outside::{
+    GLOBAL, Outside,
     receiver::{Answer, Receiver, Request},
 };
 

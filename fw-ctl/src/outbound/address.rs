@@ -2,7 +2,8 @@
 //! addresses, nor stand for one that is. Pure.
 //!
 //! The registries say of some assignments that they are globally reachable (AS112, AMT, anycast of
-//! protocols). Nobody receives webhooks there: they are refused with what is around them.
+//! protocols). Nobody receives webhooks or keeps lists there: they are refused with what is around
+//! them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

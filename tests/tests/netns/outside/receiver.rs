@@ -102,6 +102,16 @@ pub enum Answer {
     After(Duration),
     /// Goes away without a word, when it has everything.
     HangUp,
+    /// 200 with this body.
+    Body(String),
+    /// 200 with this body and an `ETag`; 304 to who has that.
+    Tagged(&'static str, String),
+    /// Exactly this, and then the end.
+    Raw(String),
+    /// 200, and then so many bytes of this line again and again.
+    Lines(&'static str, usize),
+    /// 200, and then a byte each tenth of a second.
+    Trickle,
 }
 
 /// A receiver; dropped, nobody listens there any more.
@@ -116,8 +126,9 @@ struct Shared {
     /// Connections that were ever made.
     connections: AtomicUsize,
     requests: Mutex<Vec<Request>>,
-    /// For the next requests; after them, 204.
+    /// For the next requests; after them, the last one that was given for good.
     answers: Mutex<Vec<Answer>>,
+    always: Mutex<Answer>,
     tls: Option<Arc<ServerConfig>>,
 }
 
@@ -139,6 +150,7 @@ impl Receiver {
             connections: AtomicUsize::new(0),
             requests: Mutex::default(),
             answers: Mutex::default(),
+            always: Mutex::new(Answer::Status(204)),
             tls: certificates.map(|certificates| Arc::clone(&certificates.server)),
         });
         let serving = Arc::clone(&shared);
@@ -153,6 +165,11 @@ impl Receiver {
     pub fn answer(&self, answers: &[Answer]) {
         let mut next = self.shared.answers.lock().expect("no panic");
         next.extend_from_slice(answers);
+    }
+
+    /// What to do with all requests from now on; 204 until somebody says otherwise.
+    pub fn always(&self, answer: Answer) {
+        *self.shared.always.lock().expect("no panic") = answer;
     }
 
     /// What it got.
@@ -220,26 +237,59 @@ impl Shared {
     fn converse(&self, stream: impl Read + Write) -> io::Result<()> {
         let mut stream = BufReader::new(stream);
         let request = read(&mut stream)?;
+        let known = request.headers.get("if-none-match").cloned();
         self.requests.lock().expect("no panic").push(request);
         let mut answers = self.answers.lock().expect("no panic");
         let answer = match answers.is_empty() {
-            true => Answer::Status(204),
+            true => self.always.lock().expect("no panic").clone(),
             false => answers.remove(0),
         };
         drop(answers);
-        let (status, header) = match answer {
-            Answer::Status(status) => (status, String::new()),
-            Answer::With(status, header) => (status, header + "\r\n"),
+        let stream = stream.get_mut();
+        match answer {
+            Answer::Status(status) => reply(stream, status, "", ""),
+            Answer::With(status, header) => reply(stream, status, &(header + "\r\n"), ""),
             Answer::After(pause) => {
                 thread::sleep(pause);
-                (200, String::new())
+                reply(stream, 200, "", "")
             }
-            Answer::HangUp => return Ok(()),
-        };
-        let text = format!("HTTP/1.1 {status} x\r\n{header}content-length: 0\r\n\r\n");
-        stream.get_mut().write_all(text.as_bytes())?;
-        stream.get_mut().flush()
+            Answer::HangUp => Ok(()),
+            Answer::Body(body) => reply(stream, 200, "", &body),
+            Answer::Tagged(tag, body) => {
+                let header = format!("ETag: {tag}\r\n");
+                match known.as_deref() == Some(tag) {
+                    true => reply(stream, 304, &header, ""),
+                    false => reply(stream, 200, &header, &body),
+                }
+            }
+            Answer::Raw(text) => {
+                stream.write_all(text.as_bytes())?;
+                stream.flush()
+            }
+            Answer::Lines(line, bytes) => {
+                stream.write_all(b"HTTP/1.1 200 x\r\n\r\n")?;
+                let lines = line.repeat((64 << 10) / line.len());
+                (0..bytes / lines.len()).try_for_each(|_| stream.write_all(lines.as_bytes()))?;
+                stream.flush()
+            }
+            Answer::Trickle => {
+                stream.write_all(b"HTTP/1.1 200 x\r\n\r\n")?;
+                while !self.stop.load(Ordering::Relaxed) {
+                    stream.write_all(b"#")?;
+                    stream.flush()?;
+                    thread::sleep(Duration::from_millis(100));
+                }
+                Ok(())
+            }
+        }
     }
+}
+
+fn reply(stream: &mut impl Write, status: u16, header: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    let text = format!("HTTP/1.1 {status} x\r\n{header}content-length: {length}\r\n\r\n{body}");
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
 }
 
 fn read(stream: &mut impl io::BufRead) -> io::Result<Request> {

@@ -45,7 +45,7 @@ pub struct Told {
 
 /// The stream; every clone is the same one.
 #[derive(Clone)]
-pub struct Feed(Arc<Inner>);
+pub struct Broadcast(Arc<Inner>);
 
 struct Inner {
     /// Tells the streams of two starts apart.
@@ -71,7 +71,7 @@ impl Kept {
     }
 }
 
-impl Feed {
+impl Broadcast {
     /// An empty one.
     pub fn new(epoch: u64) -> Self {
         Self(Arc::new(Inner {
@@ -139,7 +139,7 @@ impl Feed {
         Listener {
             news: self.0.news.subscribe(),
             samples: None,
-            feed: self.clone(),
+            broadcast: self.clone(),
             next,
             bite,
         }
@@ -153,7 +153,7 @@ impl Feed {
 
 /// Somebody who listens.
 pub struct Listener {
-    feed: Feed,
+    broadcast: Broadcast,
     /// The number of the event to take next.
     next: u64,
     news: watch::Receiver<u64>,
@@ -167,7 +167,7 @@ impl Listener {
     /// Hears sampled drops, too, from now on.
     pub fn with_samples(self) -> Self {
         Self {
-            samples: Some(self.feed.0.samples.subscribe()),
+            samples: Some(self.broadcast.0.samples.subscribe()),
             ..self
         }
     }
@@ -180,7 +180,7 @@ impl Listener {
                 return told;
             }
             tokio::select! {
-                // Neither can be closed as long as the feed is held.
+                // Neither can be closed as long as the broadcast is held.
                 _ = self.news.changed() => {}
                 sample = next_of(&mut self.samples) => match sample {
                     Ok(told) => return told,
@@ -193,7 +193,7 @@ impl Listener {
 
     fn take(&mut self) -> Option<Arc<Told>> {
         if self.bite.is_empty() {
-            let kept = self.feed.0.kept.lock();
+            let kept = self.broadcast.0.kept.lock();
             if self.next < kept.first {
                 let count = kept.first - self.next;
                 self.next = kept.first;
@@ -209,7 +209,7 @@ impl Listener {
     }
 
     fn missed(&self, count: u64) -> Arc<Told> {
-        self.feed.0.lost.fetch_add(count, Relaxed);
+        self.broadcast.0.lost.fetch_add(count, Relaxed);
         lost(Some(count))
     }
 }

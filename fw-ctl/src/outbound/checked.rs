@@ -14,28 +14,36 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::task::spawn_blocking;
 use url::{Host, Url};
 
-use crate::{host::addresses, webhook::address};
+use super::address;
+use crate::host::addresses;
 
 /// What reqwest takes from a resolver.
 pub type Error = Box<dyn error::Error + Send + Sync>;
 
-/// The networks of `[webhooks] allow`, which may be reached although they are not global.
+/// The networks that may be reached although they are not global.
 #[derive(Clone)]
-pub struct Allowed(Arc<RwLock<Vec<Prefix>>>);
+pub struct Allowed {
+    /// Where the configuration names them, in its `allow`.
+    table: &'static str,
+    prefixes: Arc<RwLock<Vec<Prefix>>>,
+}
 
 impl Allowed {
     /// These.
-    pub fn new(prefixes: Vec<Prefix>) -> Self {
-        Self(Arc::new(RwLock::new(prefixes)))
+    pub fn new(table: &'static str, prefixes: Vec<Prefix>) -> Self {
+        Self {
+            table,
+            prefixes: Arc::new(RwLock::new(prefixes)),
+        }
     }
 
     /// Others from now on.
     pub fn set(&self, prefixes: Vec<Prefix>) {
-        *self.0.write() = prefixes;
+        *self.prefixes.write() = prefixes;
     }
 
     fn any(&self, is_it: impl Fn(&Prefix) -> bool) -> bool {
-        self.0.read().iter().any(is_it)
+        self.prefixes.read().iter().any(is_it)
     }
 }
 
@@ -46,16 +54,18 @@ struct Checked(IpAddr);
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     /// It is not global.
-    #[error("{address} is {what}, and `allow` of `[webhooks]` does not name it")]
+    #[error("{address} is {what}, and `allow` of `[{table}]` does not name it")]
     Special {
         /// Which.
         address: IpAddr,
         /// What it is.
         what: &'static str,
+        /// Where it would be named.
+        table: &'static str,
     },
     /// The scheme is `http`.
-    #[error("http is only for networks that `allow` of `[webhooks]` names")]
-    Unencrypted,
+    #[error("http is only for networks that `allow` of `[{0}]` names")]
+    Unencrypted(&'static str),
 }
 
 /// What is looked at before a connection is made.
@@ -76,9 +86,14 @@ impl Checks {
             return Ok(Checked(address));
         }
         let own = || own.contains(&address).then_some("this machine");
+        let table = self.allowed.table;
         match address::special(address).or_else(own) {
-            Some(what) => Err(Refused::Special { address, what }),
-            None if !self.encrypted => Err(Refused::Unencrypted),
+            Some(what) => Err(Refused::Special {
+                address,
+                what,
+                table,
+            }),
+            None if !self.encrypted => Err(Refused::Unencrypted(table)),
             None => Ok(Checked(address)),
         }
     }
@@ -109,7 +124,7 @@ impl Checks {
     /// Why not.
     pub async fn could_reach(&self, url: &Url) -> Result<(), Error> {
         if !self.encrypted && !self.allowed.any(|_| true) {
-            return Err(Refused::Unencrypted.into());
+            return Err(Refused::Unencrypted(self.allowed.table).into());
         }
         self.check_url(url).await.map(drop)
     }
@@ -169,7 +184,7 @@ mod tests {
     fn checks(allow: &[&str], encrypted: bool) -> Checks {
         let prefixes = allow.iter().map(|text| text.parse().expect("a prefix"));
         Checks {
-            allowed: Allowed::new(prefixes.collect()),
+            allowed: Allowed::new("webhooks", prefixes.collect()),
             encrypted,
         }
     }
