@@ -185,7 +185,7 @@ impl Config {
     }
 
     /// Reads a text. The error names line and column.
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| {
             let place = error.span().map(|span| span.start);
             located(text, place, error.message())

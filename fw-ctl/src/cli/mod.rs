@@ -21,6 +21,7 @@ pub mod feed;
 pub mod flush;
 pub mod guard;
 pub mod import;
+pub mod init;
 pub mod limit;
 pub mod list;
 pub mod man;
@@ -131,6 +132,9 @@ pub enum Verb {
     /// Wait, and roll back what was not confirmed, unless a daemon does
     #[command(hide = true)]
     Recover(run::RecoverArgs),
+    /// Ask five questions, write a configuration, and try it out
+    #[command(after_help = "Example:\n  fw-ctl init --confirm 60")]
+    Init(init::Args),
     /// Show interfaces, program, lists, tables, totals and alarms; exits 1 when nothing is attached
     #[command(after_help = "Example:\n  fw-ctl status --json")]
     Status,
@@ -302,6 +306,7 @@ impl Verb {
         match self {
             Self::Run(args) => run::run(&args, context),
             Self::Recover(args) => run::recover(&args, context),
+            Self::Init(args) => init::run(&args, context),
             Self::Status => status::run(context),
             Self::Block(args) => block::block(&args, context),
             Self::Unblock(args) => block::unblock(&args, context),

@@ -33,6 +33,18 @@ pub enum Backend {
     None,
 }
 
+impl Backend {
+    /// As typed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Iptables => "iptables",
+            Self::Nftables => "nftables",
+            Self::None => "none",
+        }
+    }
+}
+
 impl FromStr for Backend {
     type Err = String;
 

@@ -41,6 +41,18 @@ impl Lab {
     }
 }
 
+impl Lab {
+    /// As [`Lab::screen`], on the server itself and by somebody who has not come by SSH.
+    pub fn screen_inside(&self, words: &str, size: (u16, u16)) -> Screen {
+        let namespace = self.server.path();
+        let entered = format!(
+            "nsenter --net={} env -u SSH_CONNECTION -u SSH_CLIENT",
+            namespace.display()
+        );
+        self.screen(words, size, &entered)
+    }
+}
+
 impl Screen {
     fn place(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -79,6 +91,12 @@ impl Screen {
     /// Presses keys by their names: `b`, `Tab`, `C-c`.
     pub fn press(&self, keys: &[&str]) {
         run(self.tmux().arg("send-keys").args(keys));
+    }
+
+    /// Types a line, and Enter.
+    pub fn answer(&self, line: &str) {
+        run(self.tmux().args(["send-keys", "-l", "--", line]));
+        self.press(&["Enter"]);
     }
 
     /// The process id of `fw-ctl`.

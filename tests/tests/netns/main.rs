@@ -20,6 +20,7 @@ mod guard;
 mod host;
 mod hostile;
 mod import;
+mod init;
 mod losses;
 mod metrics;
 mod mirror;
