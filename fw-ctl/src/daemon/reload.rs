@@ -2,9 +2,11 @@
 
 use std::{fs, io, path::Path, time::Duration};
 
+use jiff::tz::TimeZone;
+
 use super::{
     Options,
-    owner::Owner,
+    owner::{Owner, wire_time},
     problem::{Failure, bad_input},
     rules::read_rule,
     start,
@@ -15,7 +17,7 @@ use crate::{
     config::{Config, ConfigError, DEFAULT_PATH, ListFile},
     duration::Ttl,
     host::{clock, files::read_regular, links},
-    listfile::{self, Format},
+    listfile::{self, Reading},
     policy::{
         change::{Change, Draft},
         entry::Item,
@@ -114,7 +116,11 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             list.name
         ))
     })?;
-    let parsed = listfile::parse(&text, Format::Auto);
+    let reading = Reading {
+        now: wire_time(now.wall).to_zoned(TimeZone::system()),
+        ..Reading::default()
+    };
+    let parsed = listfile::parse(&text, reading);
     if !parsed.errors.is_empty() {
         let lines: Vec<String> = parsed
             .errors
@@ -128,6 +134,9 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             parsed.errors.len(),
             lines.join("; ")
         )));
+    }
+    for left_out in &parsed.left_out {
+        tracing::warn!("list {} leaves out {path}:{left_out}", list.name);
     }
     let other = |line: &&listfile::Line| line.action.is_some_and(|action| action != list.action);
     if let Some(line) = parsed.lines.iter().find(other) {
