@@ -4,6 +4,7 @@ use std::{
     fs,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Instant,
 };
 
 use fw_tests::lab::{Lab, address::V4, daemon::eventually, debian::unpacked};
@@ -120,7 +121,7 @@ fn bans_of_crowdsec_are_imported_and_everything_else_is_named() {
         reply.stdout
     );
 
-    let blocked = V4.blocked;
+    let (since, blocked) = (Instant::now(), V4.blocked);
     for add in [
         format!("--ip {blocked} --duration 4h --reason said-\"x\""),
         "--range 198.51.100.0/24 --duration 24h --reason net".into(),
@@ -139,6 +140,6 @@ fn bans_of_crowdsec_are_imported_and_everything_else_is_named() {
         Said::new("198.51.100.0/24", Some(24 * 3_600), "net"),
         Said::new("2001:db8::2", Some(100_000 * 3_600), "six"),
     ];
-    same(by_daemon(&lab, "crowdsec"), expected);
+    same(by_daemon(&lab, "crowdsec"), expected, since);
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Instant,
 };
 
 use fw_tests::lab::{
@@ -155,7 +156,7 @@ fn bans_of_a_running_fail2ban_are_imported_with_what_is_left_of_them() {
     let lab = Lab::new();
     let _daemon = lab.daemon().start();
     let fail2ban = Fail2ban::start(&lab);
-    let blocked = V4.blocked.to_string();
+    let (since, blocked) = (Instant::now(), V4.blocked.to_string());
     fail2ban.client(&[
         "set",
         "sshd",
@@ -186,7 +187,11 @@ fn bans_of_a_running_fail2ban_are_imported_with_what_is_left_of_them() {
         ]
     };
     let in_jail = |jail: &str| format!("fail2ban {jail}");
-    same(by_daemon(&lab, "database"), said(&in_jail, Some(600)));
+    same(
+        by_daemon(&lab, "database"),
+        said(&in_jail, Some(600)),
+        since,
+    );
     assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
 
     let times = ["sshd", "web"].map(|jail| fail2ban.client(&["get", jail, "banip", "--with-time"]));
@@ -194,13 +199,14 @@ fn bans_of_a_running_fail2ban_are_imported_with_what_is_left_of_them() {
     same(
         by_daemon(&lab, "times"),
         said(&|_| "fail2ban".into(), Some(600)),
+        since,
     );
 
     let banned = fail2ban.client(&["banned"]);
     import(&lab, &written(&lab, banned), &["--list", "banned"])
         .must(0)
         .saying("5 bans are for good here");
-    same(by_daemon(&lab, "banned"), said(&in_jail, None));
+    same(by_daemon(&lab, "banned"), said(&in_jail, None), since);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! ipset: a set of another host, here, and there again.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Instant};
 
 use fw_tests::lab::{
     Lab,
@@ -32,11 +32,12 @@ fn by_ipset(save: &str) -> Vec<Said> {
 
 /// Fills sets on another host, brings them here and there again, and compares all three.
 fn there_and_back(lab: &Lab, sets: &str) {
+    let since = Instant::now();
     on(&lab.attacker, "ipset", &["restore"], sets);
     let save = on(&lab.attacker, "ipset", &["save"], "");
     let theirs = by_ipset(&save);
     import(lab, &written(lab, &save), &["--list", "bad"]).must(0);
-    same(by_daemon(lab, "bad"), theirs.clone());
+    same(by_daemon(lab, "bad"), theirs.clone(), since);
 
     let ours = lab
         .fw(&["export", "bad", "--format", "ipset"])

@@ -1,6 +1,6 @@
 //! nftables: a set of another host, here, and there again.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Instant};
 
 use fw_tests::lab::{
     Lab,
@@ -40,16 +40,17 @@ fn element(element: &Value) -> Said {
 
 /// Fills a table on another host, brings it here and there again, and compares all three.
 fn there_and_back(lab: &Lab, table: &str, list: &[&str]) {
+    let since = Instant::now();
     on(&lab.attacker, "nft", &["-f", "-"], table);
     let theirs = by_nft(lab);
     let listed = on(&lab.attacker, "nft", list, "");
     import(lab, &written(lab, &listed), &["--list", "bad"]).must(0);
-    same(by_daemon(lab, "bad"), theirs.clone());
+    same(by_daemon(lab, "bad"), theirs.clone(), since);
 
     let ours = lab.fw(&["export", "bad", "--format", "nft"]).must(0).stdout;
     on(&lab.attacker, "nft", &["flush", "ruleset"], "");
     on(&lab.attacker, "nft", &["-f", "-"], &ours);
-    same(by_nft(lab), theirs);
+    same(by_nft(lab), theirs, since);
 }
 
 fn table() -> String {
@@ -148,6 +149,7 @@ chain input { type filter hook input priority 0; ip saddr @office accept; ip sad
 fn prefixes_inside_of_others_become_what_nft_takes() {
     let lab = Lab::new();
     let _daemon = lab.daemon().start();
+    let since = Instant::now();
     let list = "203.0.113.0/24,1h,net\n203.0.113.64/26,3h,longer\n203.0.113.70,2h,covered\n\
                 203.0.113.128/25,30m,shorter\n2001:db8::/32,never,six\n2001:db8::1,1h,covered\n";
     import(&lab, &written(&lab, list), &[]).must(0);
@@ -161,5 +163,5 @@ fn prefixes_inside_of_others_become_what_nft_takes() {
         Said::new("203.0.113.128/25", Some(3_600), "net"),
         Said::new("2001:db8::/32", None, "six"),
     ];
-    same(by_nft(&lab), expected.into());
+    same(by_nft(&lab), expected.into(), since);
 }

@@ -4,14 +4,12 @@ use std::{
     io::Write as _,
     net::{IpAddr, Ipv6Addr},
     process::Stdio,
+    time::Instant,
 };
 
 use fw_common::Prefix;
 use fw_tests::lab::{Lab, namespace::Namespace};
 use serde_json::Value;
-
-/// Seconds that may pass between what is compared.
-const SLACK_SECS: u64 = 30;
 
 /// Addresses that end together, for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +42,9 @@ impl Said {
         }
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    fn is_like(&self, other: &Self, slack_secs: u64) -> bool {
         let close = match (self.left, other.left) {
-            (Some(one), Some(other)) => one.abs_diff(other) <= SLACK_SECS,
+            (Some(one), Some(other)) => one.abs_diff(other) <= slack_secs,
             (one, other) => one == other,
         };
         close && self.comment == other.comment
@@ -60,19 +58,22 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// Fails unless both say the same, however they divide it.
+/// Fails unless both say the same, however they divide it. What is left may differ by the time that
+/// has passed since the first of them was asked, and by a second that each of them rounds.
 #[track_caller]
-pub fn same(one: Vec<Said>, other: Vec<Said>) {
-    let (one, other) = (joined(one), joined(other));
+pub fn same(one: Vec<Said>, other: Vec<Said>, since: Instant) {
+    let slack_secs = since.elapsed().as_secs() + 3;
+    let (one, other) = (joined(one, slack_secs), joined(other, slack_secs));
     for (one, other) in one.iter().zip(&other) {
-        let alike = (one.first, one.last) == (other.first, other.last) && one.is_like(other);
+        let ends = (one.first, one.last) == (other.first, other.last);
+        let alike = ends && one.is_like(other, slack_secs);
         assert!(alike, "{one:?}\n{other:?}");
     }
     assert_eq!(one.len(), other.len());
 }
 
 /// Neighbours that say the same are one.
-fn joined(mut all: Vec<Said>) -> Vec<Said> {
+fn joined(mut all: Vec<Said>, slack_secs: u64) -> Vec<Said> {
     all.sort();
     let mut joined: Vec<Said> = Vec::new();
     for said in all {
@@ -80,7 +81,7 @@ fn joined(mut all: Vec<Said>) -> Vec<Said> {
             Some(before)
                 if before.first.0 == said.first.0
                     && before.last.checked_add(1) == Some(said.first.1)
-                    && before.is_like(&said) =>
+                    && before.is_like(&said, slack_secs) =>
             {
                 before.last = said.last;
             }
