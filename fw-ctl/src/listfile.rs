@@ -26,7 +26,7 @@ pub mod write;
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
 pub use self::{
     address::{AddressError, addresses},
@@ -166,6 +166,7 @@ struct Item<'a> {
     ttl: Option<Ttl>,
     comment: Cow<'a, str>,
     action: Option<Action>,
+    created: Option<Timestamp>,
 }
 
 /// The beginning of a line, fit for a terminal.

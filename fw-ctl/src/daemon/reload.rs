@@ -23,7 +23,7 @@ use crate::{
         entry::Item,
         guard::GuardSource,
         rule::Origin,
-        time::Now,
+        time::{Now, WallSecs},
     },
 };
 
@@ -153,6 +153,7 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             .and_then(Ttl::secs)
             .map(|secs| now.after(Duration::from_secs(secs))),
         comment: line.comment,
+        created: line.created.map(|time| WallSecs(time.as_second())),
     };
     Ok(parsed.lines.into_iter().map(item).collect())
 }

@@ -118,6 +118,7 @@ fn take(line: usize, raw: &str, now: &Zoned, parsed: &mut Parsed) {
         ttl: Some(ttl),
         comment: decision.scenario.unwrap_or_default(),
         action: Some(Action::Block),
+        created: None,
     };
     parsed.take(line, raw, Ok(Some(item)));
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use jiff::{Timestamp, Zoned, civil::DateTime};
+use jiff::{Timestamp, Zoned};
 
 use super::{Format, Item, Parsed, addresses, document::Broken, time};
 use crate::{duration::Ttl, policy::entry::Action};
@@ -65,6 +65,7 @@ fn ban_of(id: &str, jail: &str, ttl: Option<Ttl>, line: usize, parsed: &mut Pars
         ttl,
         comment: format!("fail2ban {jail}").trim_end().to_owned().into(),
         action: Some(Action::Block),
+        created: None,
     };
     parsed.take(line, id, Ok(Some(item)));
 }
@@ -83,7 +84,7 @@ pub(super) fn line<'a>(
     ended: &mut usize,
 ) -> Result<Option<Item<'a>>, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [id, _, _, "+", lasts, "=", date, time] = *words else {
+    let [id, _, _, "+", lasts, "=", date, clock] = *words else {
         return match line.is_empty() || line.starts_with('#') {
             true => Ok(None),
             false => Err("expected `ADDRESS DATE TIME + SECONDS = DATE TIME`".into()),
@@ -94,12 +95,11 @@ pub(super) fn line<'a>(
         ttl: Some(Ttl::Never),
         comment: "fail2ban".into(),
         action: Some(Action::Block),
+        created: None,
     };
     if lasts != "-1" {
-        let end: Result<DateTime, _> = format!("{date}T{time}").parse();
-        let end = end.and_then(|end| end.to_zoned(now.time_zone().clone()));
-        let end = end.map_err(|_| "the end is no date and time")?;
-        item.ttl = time::left(end.timestamp(), now);
+        let end = time::moment(&format!("{date}T{clock}"), now);
+        item.ttl = time::left(end.ok_or("the end is no date and time")?, now);
     }
     if item.ttl.is_none() {
         *ended += 1;

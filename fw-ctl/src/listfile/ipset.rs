@@ -44,8 +44,10 @@ impl Sets {
             Ok(Some("create")) => match self.create(rest) {
                 Ok(Created::Read(name)) => return parsed.sets.push(name),
                 Ok(Created::Skipped) => return,
-                Ok(Created::Unreadable(reason)) => return parsed.leave_out(number, line, reason),
-                Err(reason) => Err(reason),
+                Ok(Created::Unreadable(reason)) if self.wanted.is_empty() => {
+                    return parsed.leave_out(number, line, reason);
+                }
+                Ok(Created::Unreadable(reason)) | Err(reason) => Err(reason),
             },
             Ok(Some(_)) => Err("only `create` and `add` lines are read".into()),
             Err(reason) => Err(reason),
@@ -71,32 +73,18 @@ impl Sets {
                 _ => {}
             }
         }
-        let named = !self.wanted.is_empty();
-        let created = match () {
-            () if set.skipped => Created::Skipped,
-            () if !TYPES.contains(&kind) || masked => {
-                let kind = if masked { "set with a bitmask" } else { kind };
-                let known = TYPES.join(", ");
-                let reason = format!("set {name} is a {kind}: only {known} are read");
-                set.skipped = true;
-                match named {
-                    true => return self.keep(name, set, Err(reason)),
-                    false => Created::Unreadable(reason),
-                }
-            }
-            () => Created::Read(name.to_owned()),
+        let created = if set.skipped {
+            Created::Skipped
+        } else if TYPES.contains(&kind) && !masked {
+            Created::Read(name.to_owned())
+        } else {
+            set.skipped = true;
+            let kind = if masked { "set with a bitmask" } else { kind };
+            let known = TYPES.join(", ");
+            Created::Unreadable(format!("set {name} is a {kind}: only {known} are read"))
         };
-        self.keep(name, set, Ok(created))
-    }
-
-    fn keep(
-        &mut self,
-        name: &str,
-        set: Set,
-        created: Result<Created, String>,
-    ) -> Result<Created, String> {
         self.sets.insert(name.to_owned(), set);
-        created
+        Ok(created)
     }
 
     fn add<'a>(&self, mut line: &'a str) -> Result<Option<Item<'a>>, String> {

@@ -44,6 +44,10 @@ struct Record<'a> {
     ttl_s: Option<u64>,
     /// Says more than `ttl_s`, which is as old as the file.
     expires_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
+    /// The same, as the tutorial has it.
+    #[serde(borrow)]
+    added: Option<Cow<'a, str>>,
 }
 
 /// Reads a whole document.
@@ -115,6 +119,9 @@ fn item<'a>(
             Shape::Allowlist => Some(Action::Allow),
             _ => said,
         },
+        created: record
+            .created_at
+            .or_else(|| time::moment(&record.added?, now)),
     }))
 }
 

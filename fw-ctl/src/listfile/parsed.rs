@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use fw_common::Prefix;
+use jiff::Timestamp;
 
 use super::{Format, Item, shortened};
 use crate::{
@@ -51,6 +52,8 @@ pub struct Line {
     /// What the file itself wants done: an allowlist says allow, and our own export says it for
     /// each entry. `None` where the file does not say.
     pub action: Option<Action>,
+    /// When it was added there; `None` where the file does not say.
+    pub created: Option<Timestamp>,
 }
 
 /// A line that could not be read, or was left out.
@@ -148,6 +151,7 @@ impl Parsed {
             ttl: item.ttl,
             comment,
             action: item.action,
+            created: item.created,
         });
     }
 }

@@ -282,7 +282,7 @@ fn our_own_export_is_read_back() {
         observed: false,
         list: "local".into(),
         comment: comment.into(),
-        created_at: jiff::Timestamp::UNIX_EPOCH,
+        created_at: Timestamp::UNIX_EPOCH,
         expires_at: None,
         ttl_s,
         packets: 7,

@@ -1,6 +1,6 @@
 //! How long something lives, as other tools print it.
 
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, Zoned, civil::DateTime};
 
 use crate::{duration::Ttl, policy::time::LONGEST};
 
@@ -56,6 +56,16 @@ pub(super) fn left(end: Timestamp, now: &Zoned) -> Option<Ttl> {
     let ahead = end.duration_since(now.timestamp());
     let secs = u64::try_from(ahead.as_millis().saturating_add(500) / 1000).ok()?;
     ahead.is_positive().then(|| ttl(secs))
+}
+
+/// Reads a moment as Python prints it: with its zone, or without one, in that of this machine.
+/// `None` for anything else.
+pub(super) fn moment(text: &str, now: &Zoned) -> Option<Timestamp> {
+    let local = || {
+        let local: DateTime = text.parse().ok()?;
+        Some(local.to_zoned(now.time_zone().clone()).ok()?.timestamp())
+    };
+    text.parse().ok().or_else(local)
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ fn with_entries(now: Now) -> (TempDir, Store) {
                 prefix: prefix.parse().expect("a prefix"),
                 deadline: secs.map(|secs| now.after(Duration::from_secs(secs))),
                 comment: "why 'not' \"this\"".parse().expect("a comment"),
+                created: None,
             })
             .to_vec(),
         strict: false,

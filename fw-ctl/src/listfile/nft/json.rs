@@ -177,7 +177,7 @@ fn element(raw: &str, default: Option<Ttl>) -> Result<Item<'_>, String> {
             false => secs.map(time::ttl).or(default),
         },
         comment: options.comment.unwrap_or_default().into(),
-        action: None,
+        ..Item::default()
     })
 }
 

@@ -140,6 +140,29 @@ fn bans_of_crowdsec_are_taken_and_everything_else_is_named() {
 }
 
 #[test]
+fn when_something_was_added_is_read_as_the_tutorial_and_an_export_say_it() {
+    for (text, expected) in [
+        (
+            r#"{"ip":"192.0.2.1","added":"2024-03-01T09:30:00.123456"}"#,
+            "2024-03-01T08:30:00.123456Z",
+        ),
+        (
+            r#"{"ip":"192.0.2.1","added":"2024-03-01T09:30:00+00:00"}"#,
+            "2024-03-01T09:30:00Z",
+        ),
+        (
+            r#"{"prefix":"192.0.2.1","created_at":"2024-03-01T09:30:00Z"}"#,
+            "2024-03-01T09:30:00Z",
+        ),
+        (r#"{"ip":"192.0.2.1","added":"in spring"}"#, ""),
+    ] {
+        let parsed = parse(&format!("[{text}]"), reading(Format::Auto));
+        let created = parsed.lines[0].created.map(|time| time.to_string());
+        assert_eq!(created.unwrap_or_default(), expected, "{text}");
+    }
+}
+
+#[test]
 fn an_export_that_has_grown_old_has_ended_where_its_entries_have() {
     let text = r#"{"schema":1,"items":[
 {"prefix":"192.0.2.1","action":"block","ttl_s":3600,"expires_at":"2026-11-23T13:59:59Z"},

@@ -45,7 +45,8 @@ fn there_and_back(lab: &Lab, sets: &str) {
         .stdout;
     on(&lab.attacker, "ipset", &["destroy"], "");
     on(&lab.attacker, "ipset", &["restore"], &ours);
-    same(by_ipset(&on(&lab.attacker, "ipset", &["save"], "")), theirs);
+    let save = on(&lab.attacker, "ipset", &["save"], "");
+    same(by_ipset(&save), theirs, since);
 }
 
 #[test]
