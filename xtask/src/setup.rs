@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     apt::Apt,
-    debian, sh,
+    sh,
     toolchain::{self, Toolchain},
 };
 
@@ -106,7 +106,6 @@ fn machine(apt: &mut Apt) -> Result<()> {
     let modules = MODULES.iter().filter(|(module, _)| !has_module(module));
     packages.extend(modules.map(|&(_, package)| package.to_owned()));
     apt.install(&packages)?;
-    debian::ensure(apt)?;
 
     let mounts = fs::read_to_string("/proc/mounts").context("cannot read /proc/mounts")?;
     if !has_bpffs(&mounts) {

@@ -135,7 +135,7 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
             lines.join("; ")
         )));
     }
-    for left_out in &parsed.left_out {
+    for left_out in parsed.left_out.iter().take(MAX_LINES) {
         tracing::warn!("list {} leaves out {path}:{left_out}", list.name);
     }
     let other = |line: &&listfile::Line| line.action.is_some_and(|action| action != list.action);

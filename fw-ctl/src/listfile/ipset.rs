@@ -80,6 +80,7 @@ impl Sets {
         } else {
             set.skipped = true;
             let kind = if masked { "set with a bitmask" } else { kind };
+            let (name, kind) = (name.escape_debug(), kind.escape_debug());
             let known = TYPES.join(", ");
             Created::Unreadable(format!("set {name} is a {kind}: only {known} are read"))
         };

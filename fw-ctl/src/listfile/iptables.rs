@@ -74,6 +74,7 @@ impl Rules {
     fn keep(&mut self, chain: String, rule: Rule, command: &str, parsed: &mut Parsed) {
         if let Some(table) = &self.other {
             if rule.is_drop_of_sources() {
+                let table = table.escape_debug();
                 let reason = format!("of table {table} nothing is read");
                 parsed.leave_out(rule.line, command, reason);
             }

@@ -3,12 +3,12 @@
 
 use std::{env, path::PathBuf};
 
-/// A file of the packages that `cargo xtask setup` unpacks.
+/// A file of the packages that `cargo xtask test netns` unpacks.
 pub fn unpacked(file: &str) -> PathBuf {
     let ours = env::current_exe().expect("this program has a path");
     let found = ours
         .ancestors()
         .map(|folder| folder.join("debian").join(file));
     let found = found.into_iter().find(|file| file.exists());
-    found.unwrap_or_else(|| panic!("{file} is missing: `cargo xtask setup` unpacks it"))
+    found.unwrap_or_else(|| panic!("{file} is missing: `cargo xtask test netns` unpacks it"))
 }

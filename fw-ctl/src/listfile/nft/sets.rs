@@ -78,11 +78,11 @@ impl Sets {
         if set.reads {
             return parsed.sets.push(set.name.clone());
         }
-        let name = &set.name;
+        let name = set.name.escape_debug();
         let reason = format!("set {name} is no set of ipv4_addr or ipv6_addr");
         if self.wanted.is_empty() {
             parsed.leave_out(line, raw, reason);
-        } else if is_wanted(&self.wanted, name) {
+        } else if is_wanted(&self.wanted, &set.name) {
             parsed.take(line, raw, Err(reason));
         }
     }
@@ -137,7 +137,7 @@ impl Sets {
         let misused = |set: &&Set| set.reads && set.misused.is_some() && self.wanted.is_empty();
         let misused: Vec<&Set> = self.sets.iter().filter(misused).collect();
         for set in &misused {
-            let (name, rule) = (&set.name, set.misused.unwrap_or_default());
+            let (name, rule) = (set.name.escape_debug(), set.misused.unwrap_or_default());
             let reason = format!(
                 "the rule on line {rule} does more, or less, than drop who is in it: --set {name} imports it all the same"
             );
