@@ -30,7 +30,7 @@ use crate::{
         shape::{self, Shape},
     },
     detect::settings::Settings,
-    feed::Feed,
+    feed::{Feed, Source},
     policy::{entry::ListName, guard::MAX_NAMED, refusal::Refusal},
 };
 
@@ -200,6 +200,16 @@ impl Config {
         })?;
         rules::check(text, &config.rules)?;
         rules::check_endless(text, &config.rules)?;
+        let plain =
+            |list: &&Feed| matches!(&list.source, Source::Url(url) if url.scheme() == "http");
+        if config.feeds.allow.is_empty()
+            && let Some(list) = config.lists.iter().find(plain)
+        {
+            let name = &list.name;
+            return Err(format!(
+                "list {name}: http is only for networks that `allow` of `[feeds]` names"
+            ));
+        }
         let mut names = BTreeSet::new();
         for list in &config.lists {
             if !names.insert(&list.name) {

@@ -8,6 +8,7 @@
 mod apt;
 mod borders;
 mod build_ebpf;
+mod debian;
 mod linker;
 mod programs;
 mod python;

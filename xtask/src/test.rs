@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::{
     apt::Apt,
-    borders, build_ebpf,
+    borders, build_ebpf, debian,
     programs::{Build, with_fw_ctl},
     python, setup, sh,
 };
@@ -82,7 +82,9 @@ impl Ring {
                 sh::run(&mut sh::cargo(&format!("build {PACKAGES} --bins")))?;
                 // Two at a time: each lab has its own namespaces, but they share the processors.
                 let mut netns = test("--test netns -- --test-threads=2");
-                python::ensure(&mut Apt::default())?;
+                let mut apt = Apt::default();
+                python::ensure(&mut apt)?;
+                debian::ensure(&mut apt)?;
                 netns.env("FW_SCHEMATHESIS", python::schemathesis());
                 sh::run(with_fw_ctl(&mut netns, Build::Debug))
             }

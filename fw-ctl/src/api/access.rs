@@ -42,6 +42,8 @@ pub struct Caller {
     pub scope: Scope,
     /// What it came in with, over TCP.
     pub token: Option<Token>,
+    /// Whether it may read what the daemon may.
+    pub reads_files: bool,
 }
 
 /// Wrong tokens that a host may send at once, and how long until it may send one more.
@@ -103,6 +105,7 @@ impl Gate {
                 name: format!("uid {uid}"),
                 scope: Scope::Local,
                 token: None,
+                reads_files: uid == 0 || uid == self.0.members.uid,
             }),
             Peer::Unix(uid) => {
                 let who = uid.map_or("an unknown user".to_owned(), |uid| format!("uid {uid}"));
@@ -130,6 +133,7 @@ impl Gate {
                     name,
                     scope: token.scope,
                     token: Some(token),
+                    reads_files: false,
                 })
             }
             None => {

@@ -69,6 +69,7 @@ fn put(path: &str, args: &PutArgs, context: &Context) -> Result<u8> {
         prefix,
         ttl_s: args.note.ttl_s(),
         comment: comment.clone(),
+        created_at: None,
     };
     let prefixes = address::all_prefixes(&args.prefixes)?;
     let body = Put {

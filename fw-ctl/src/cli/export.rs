@@ -1,31 +1,91 @@
-//! `export`: entries as text that `import` reads back.
+//! `export`: entries as text that `import` reads back, or that other tools read.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::{
     api::wire::{Entry, Items},
-    cli::{Context, client::encode, import::action_parser, output::escape},
+    cli::{Context, client::encode, failure::bad_input, import::action_parser, output::escape},
     duration::Ttl,
-    listfile,
+    listfile::{
+        self,
+        write::{self, Lists, Row, Written},
+    },
     policy::entry::{Action, ListName},
 };
+
+/// How entries are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// `prefix,ttl,comment`, for `fw-ctl import`
+    Csv,
+    /// With everything that is known of an entry, for `fw-ctl import` and programs
+    Json,
+    /// For `ipset restore`: sets v4-LIST and v6-LIST
+    Ipset,
+    /// For `nft -f`: sets v4-LIST and v6-LIST of table inet exported
+    Nft,
+    /// The allowlist.json of the tutorial: allows that never end
+    Allowlist,
+}
 
 /// What `export` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only this list; without it every list, each below a comment with its name
+    /// Only this list; without it every list, each below a comment with its name or as sets of its
+    /// own
     #[arg(value_name = "LIST")]
     list: Option<ListName>,
-    /// Which entries
-    #[arg(long, default_value = "block", value_parser = action_parser())]
-    action: Action,
+    /// Which entries; block, unless the format is allowlist
+    #[arg(long, value_parser = action_parser())]
+    action: Option<Action>,
+    /// How they are written
+    #[arg(long, value_enum, default_value = "csv")]
+    format: Format,
 }
 
 /// `fw-ctl export`
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
-    let path = match (&args.list, args.action) {
+    let format = match (args.format, context.output.is_json()) {
+        (Format::Csv | Format::Json, true) => Format::Json,
+        (_, true) => return Err(bad_input("--json is the format json, and no other").into()),
+        (format, false) => format,
+    };
+    let action = match (format, args.action) {
+        (Format::Allowlist, Some(Action::Block)) => {
+            return Err(bad_input("an allowlist has no blocks").into());
+        }
+        (Format::Allowlist, _) => Action::Allow,
+        (_, action) => action.unwrap_or(Action::Block),
+    };
+    let entries = entries(args, action, context)?;
+    let Written { text, notes } = match format {
+        Format::Csv => Written {
+            text: sections(&entries),
+            notes: Vec::new(),
+        },
+        Format::Json => {
+            context.output.json(&Items::all(entries))?;
+            return Ok(0);
+        }
+        Format::Ipset => {
+            write::ipset(&lists(&entries)?).map_err(|error| bad_input(error.to_string()))?
+        }
+        Format::Nft => {
+            write::nft(&lists(&entries)?).map_err(|error| bad_input(error.to_string()))?
+        }
+        Format::Allowlist => write::allowlist(&lists(&entries)?)?,
+    };
+    notes.iter().for_each(|note| context.output.note(note));
+    context.output.data(&text)?;
+    Ok(0)
+}
+
+/// The entries of this action, of one list or all.
+fn entries(args: &Args, action: Action, context: &Context) -> Result<Vec<Entry>> {
+    let path = match (&args.list, action) {
         (Some(list), _) => format!("/lists/{}", encode(list.as_str())),
         (None, Action::Block) => "/blocks".to_owned(),
         (None, Action::Allow) => "/allows".to_owned(),
@@ -34,16 +94,28 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     let (items, others): (Vec<_>, Vec<_>) = found
         .items
         .into_iter()
-        .partition(|entry| entry.action == args.action.name());
+        .partition(|entry| entry.action == action.name());
     if let Some(other) = others.first() {
         let (count, action) = (others.len(), &other.action);
         let note = format!("{count} {action} entries are left out: --action {action} exports them");
         context.output.note(note);
     }
-    context
-        .output
-        .either(&Items::all(items), |found| sections(&found.items))?;
-    Ok(0)
+    Ok(items)
+}
+
+/// What other tools take of entries.
+fn lists(entries: &[Entry]) -> Result<Lists> {
+    let mut lists = Lists::new();
+    for entry in entries {
+        let row = Row {
+            prefix: entry.prefix.parse()?,
+            ttl: Ttl::from_secs(entry.ttl_s),
+            comment: entry.comment.parse()?,
+            created: entry.created_at,
+        };
+        lists.entry(entry.list.clone()).or_default().push(row);
+    }
+    Ok(lists)
 }
 
 /// Lines as `prefix,ttl,comment`, list by list.

@@ -13,6 +13,7 @@ use super::{
     Context,
     client::{encode, with_query},
     failure::bad_input,
+    output::escape,
 };
 use crate::{
     api::wire::{Changed, Feed, FeedDone, FeedPut, Hidden, Items, ProblemBody},
@@ -69,7 +70,7 @@ struct Add {
     /// The list is feed:NAME
     #[arg(value_name = "NAME")]
     name: ListName,
-    /// https://... or a path on the daemon's host
+    /// https://..., or a path on the daemon's host, which only root may name
     #[arg(value_name = "SOURCE", value_parser = NonEmptyStringValueParser::new())]
     source: String,
     /// What its entries do: block or allow
@@ -81,16 +82,16 @@ struct Add {
     /// How it is written, as for `import`
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     format: listfile::Format,
-    /// Bytes it may have; 33554432 by default
+    /// Bytes it may have; 33554432 by default, of a file 268435456
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<u64>,
-    /// Entries it may have; 1000000 by default for a URL
+    /// Entries it may have; 1000000 by default, of a file 16777216
     #[arg(long, value_name = "NUMBER")]
     max_entries: Option<u64>,
-    /// Length of the widest prefix of IPv4 it may have; 8 by default for a URL
+    /// Length of the widest prefix of IPv4 it may have; 8 by default, of a file 0
     #[arg(long, value_name = "LENGTH")]
     widest_ipv4: Option<u8>,
-    /// Length of the widest prefix of IPv6 it may have; 16 by default for a URL
+    /// Length of the widest prefix of IPv6 it may have; 16 by default, of a file 0
     #[arg(long, value_name = "LENGTH")]
     widest_ipv6: Option<u8>,
     /// How long its server may take for an answer; 60s by default
@@ -150,34 +151,32 @@ impl Refresh {
                 .collect(),
             false => self.names.clone(),
         };
-        let mut told: Vec<FeedDone> = Vec::new();
-        let mut first = None;
+        let (mut told, mut code) = (Vec::new(), 0);
         for name in &names {
             let force = self.force.then(|| "true".to_owned());
             let path = format!("/feeds/{}/refresh", encode(name));
             let path = with_query(&path, &[("force", force)]);
-            match context.client.post(&path, &()) {
+            match context.client.post::<FeedDone>(&path, &()) {
                 Ok(done) => told.push(done),
+                Err(error) if names.len() == 1 => return Err(error),
                 Err(error) => {
-                    if names.len() > 1 {
-                        context.output.warn(format_args!("{name}: {error}"));
-                    }
-                    first = first.or(Some(error));
+                    let text = format!("{name}: {error}");
+                    context.output.warn(escape(&text));
+                    code = error
+                        .downcast_ref()
+                        .map_or(1, |problem: &ProblemBody| problem.code.exit());
                 }
             }
         }
         for done in &told {
             context.warn_of_all(&done.changed.warnings);
         }
-        if let Some(error) = first {
-            return Err(error);
-        }
         let told = Items::all(told);
         context.output.done(&told, |told: &Items<FeedDone>| {
             let lines: Vec<String> = told.items.iter().map(done).collect();
             lines.join("\n")
         })?;
-        Ok(0)
+        Ok(code)
     }
 }
 

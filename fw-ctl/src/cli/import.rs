@@ -2,10 +2,12 @@
 //! request, which the daemon does whole or not at all.
 //!
 //! - [`source`]: reading it
+//! - [`database`]: reading fail2ban's
 //! - [`wanted`]: what is sent of it
 //! - [`told`]: what is said of its lines
 //! - [`interrupt`]: what Ctrl-C means meanwhile
 
+mod database;
 mod interrupt;
 mod source;
 mod told;
@@ -17,17 +19,18 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use fw_common::Prefix;
 use hyper::Method;
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Zoned;
 use serde::Serialize;
 
 use self::{interrupt::Interrupt, source::Source, wanted::Wanted};
 use crate::{
     api::wire::{Changed, Code, Entry, Items, ProblemBody, PutOf, Refused, ReplaceOf},
     cli::{Context, changed, client::encode, failure::bad_input},
-    listfile::{Format, Line, Parsed},
+    listfile::{Format, Line, Parsed, Reading},
     policy::entry::{Action, ListName},
 };
 
@@ -45,6 +48,12 @@ pub struct Args {
     /// What to do with the prefixes; without it what the file says, or else block
     #[arg(long, value_parser = action_parser())]
     action: Option<Action>,
+    /// Take only what the file says is to be blocked, or allowed, and leave the rest
+    #[arg(long, value_parser = action_parser(), conflicts_with = "action")]
+    only: Option<Action>,
+    /// Of a file with several sets (ipset, nft), read this one; may be given again
+    #[arg(long = "set", value_name = "NAME")]
+    sets: Vec<String>,
     /// Remove what the list has and the file has not
     #[arg(long)]
     replace: bool,
@@ -65,7 +74,8 @@ pub fn action_parser() -> impl TypedValueParser<Value = Action> {
 }
 
 fn format_parser() -> impl TypedValueParser<Value = Format> {
-    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
+    let formats = Format::ALL.map(|format| PossibleValue::new(format.name()).help(format.origin()));
+    PossibleValuesParser::new(formats).try_map(|name| name.parse::<Format>())
 }
 
 /// What an import did; the object of `--json`.
@@ -80,6 +90,10 @@ struct Imported {
     covered: usize,
     /// Lines that cannot be read.
     invalid: usize,
+    /// What the file says that no list can say, such as a rule about a port.
+    left_out: usize,
+    /// Entries that have ended already.
+    ended: usize,
     /// From the start to the daemon's answer.
     seconds: f64,
 }
@@ -92,6 +106,8 @@ impl Imported {
             (self.duplicates, "duplicates"),
             (self.covered, "covered"),
             (self.invalid, "invalid"),
+            (self.left_out, "left out"),
+            (self.ended, "ended"),
             (refused, "refused"),
         ]))
     }
@@ -124,10 +140,14 @@ fn import(args: &Args, context: &Context, bar: &ProgressBar) -> Result<Imported>
     let file = source::name(&args.file);
     let source = Source::open(&args.file)?;
     show(bar, source.length(), &file);
-    let mut parsed = source.read(args.format, bar)?;
+    let mut parsed = source.read(reading(args), bar)?;
     let invalid = parsed.errors.len() + parsed.more_errors;
+    if let Some(only) = args.only {
+        parsed.lines.retain(|line| action_of_line(line) == only);
+    }
     let action = check(args, &file, &parsed)?;
     let mut warnings = told::cleared(&file, &parsed.lines);
+    warnings.extend(told::not_taken(&file, &parsed, !args.sets.is_empty()));
     let mut wanted = Wanted::of(std::mem::take(&mut parsed.lines));
     if args.drop_covered {
         wanted.leave_out_covered(&allowed(action, context)?);
@@ -161,8 +181,20 @@ fn import(args: &Args, context: &Context, bar: &ProgressBar) -> Result<Imported>
         duplicates: wanted.duplicates,
         covered: wanted.covered,
         invalid,
+        left_out: parsed.left_out.len() + parsed.more_left_out,
+        ended: parsed.ended,
         seconds: 0.0,
     })
+}
+
+/// How the file is to be read: now, and in the zone of this machine.
+fn reading(args: &Args) -> Reading {
+    Reading {
+        format: args.format,
+        sets: args.sets.clone(),
+        most: None,
+        now: Zoned::now(),
+    }
 }
 
 /// A bar of the bytes where their number is known.
@@ -181,6 +213,9 @@ fn check(args: &Args, file: &str, parsed: &Parsed) -> Result<Action, ProblemBody
     let bad = parsed.errors.len() + parsed.more_errors;
     if bad > 0 && !args.keep_going {
         return Err(told::unreadable(file, parsed));
+    }
+    if let Some(missing) = args.sets.iter().find(|name| !parsed.sets.contains(name)) {
+        return Err(told::without_set(file, missing, parsed));
     }
     if args.replace && parsed.lines.len() <= bad {
         let list = &args.list;
@@ -209,20 +244,24 @@ fn allowed(action: Action, context: &Context) -> Result<Vec<(Prefix, Option<u64>
 
 /// The one action that a file asks for.
 fn action_of(file: &str, lines: &[Line]) -> Result<Action, ProblemBody> {
-    let action = |line: &Line| line.action.unwrap_or(Action::Block);
-    let first = lines.first().map_or(Action::Block, action);
-    match lines.iter().find(|line| action(line) != first) {
+    let first = lines.first().map_or(Action::Block, action_of_line);
+    match lines.iter().find(|line| action_of_line(line) != first) {
         None => Ok(first),
         Some(other) => {
             let message = format!(
                 "{file}:{}: a file is imported as one action: this says {}, the first entry {}",
                 other.line,
-                action(other).name(),
+                action_of_line(other).name(),
                 first.name(),
             );
-            Err(bad_input(message).with_hint("--action makes everything that action"))
+            let hint = "--only allow or --only block takes one kind; --action makes everything that action";
+            Err(bad_input(message).with_hint(hint))
         }
     }
+}
+
+fn action_of_line(line: &Line) -> Action {
+    line.action.unwrap_or(Action::Block)
 }
 
 fn send(args: &Args, action: Action, items: &Wanted, context: &Context) -> Result<Changed> {
@@ -293,11 +332,13 @@ mod tests {
             duplicates: 3,
             covered: 2,
             invalid: 1,
+            left_out: 5,
+            ended: 6,
             seconds: 0.0,
         };
         assert_eq!(
             imported.numbers(),
-            "4 added, 1 unchanged, 3 duplicates, 2 covered, 1 invalid, 2 refused"
+            "4 added, 1 unchanged, 3 duplicates, 2 covered, 1 invalid, 5 left out, 6 ended, 2 refused"
         );
         assert_eq!(Imported::default().numbers(), "nothing to do");
     }

@@ -120,6 +120,7 @@ impl Written {
             prefix,
             ttl_s,
             comment: comment.clone(),
+            created_at: None,
         })
     }
 }

@@ -1,11 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{
-    feed::{Bounds, Source},
-    listfile::Format,
-    policy::entry::Action,
-};
+use crate::{feed::Bounds, listfile::Format, policy::entry::Action};
 
 #[test]
 fn the_whole_file_is_read() {
@@ -132,11 +128,15 @@ fn what_is_wrong_is_named_with_its_line() {
         ),
         (
             "[[list]]\nname = \"x\"\naction = \"block\"\npath = \"x\"\ninterval = \"1s\"",
-            ["line 1", "interval is 10 to"],
+            ["line 1", "interval is 10s to"],
         ),
         (
             "[[list]]\nname = \"x\"\naction = \"block\"\npath = \"x\"\nformat = \"xml\"",
             ["line 5", "a list format is"],
+        ),
+        (
+            "[[list]]\nname = \"x\"\naction = \"block\"\nurl = \"http://x/\"",
+            ["list x", "http is only for"],
         ),
         ("[tables]\nblocks = 5", ["line 2", "blocks"]),
         ("[tables]\nipv4 = 0", ["1 to 16777216 entries", "not 0"]),

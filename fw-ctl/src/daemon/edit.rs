@@ -102,6 +102,7 @@ impl Owner {
         };
         let mut draft = self.policy.prepare(change, now)?;
         draft.warnings.extend(warning);
+        draft.warnings.extend(self.comes_back(&draft));
         if action == Action::Block
             && draft.edits.is_empty()
             && let Some(changed) = self.free_source(prefix, now)?
@@ -175,6 +176,18 @@ impl Owner {
         let kept_from = self.kept_from(&list);
         let draft = self.policy.prepare(Change::Flush { list }, now)?;
         warned(self.finish(draft, How::default(), now, by), kept_from)
+    }
+
+    /// A warning, if something is removed from a list that is kept from elsewhere.
+    fn comes_back(&self, draft: &Draft) -> Option<String> {
+        let mut lists = draft.edits.iter().map(|edit| edit.place.list);
+        let list = lists.find_map(|id| {
+            let name = self.policy.list_name(id)?;
+            self.feeds.source_of(name).map(|_| name)
+        })?;
+        Some(format!(
+            "list {list} is kept from elsewhere and has it again after the next look: `fw-ctl allow` beats every list"
+        ))
     }
 
     /// A warning, if the list is one that is kept from elsewhere.

@@ -27,21 +27,22 @@ use tokio::{
 };
 
 pub use self::keep::Added;
-use self::{
-    look::{How, Summary},
-    state::State,
-};
+pub(super) use self::look::{read_file, reading};
+use self::{look::How, state::State};
 use super::{handle::Handle, problem::Failure};
 use crate::{
     api::wire::{self, Changed},
-    feed::{Feed, Taken, after_failure, after_success, copy::Copy},
+    feed::{
+        Feed, Source, Taken, after_failure, after_success,
+        copy::{About, Copy},
+    },
     host::random::random,
     outbound::Door,
     policy::{entry::ListName, rule::Origin},
 };
 
 /// Lists that are held in memory at once while they are looked at.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 4;
 
 /// All feeds; every clone is the same.
 #[derive(Clone)]
@@ -51,6 +52,8 @@ struct Inner {
     door: Door,
     state_dir: PathBuf,
     room: Semaphore,
+    /// Held by the one feed that is being added.
+    adding: Turn<()>,
     running: Mutex<BTreeMap<ListName, Running>>,
     states: Mutex<BTreeMap<ListName, State>>,
 }
@@ -75,6 +78,7 @@ impl Feeds {
             door: Door::new("feeds", allow),
             state_dir: state_dir.to_owned(),
             room: Semaphore::new(AT_ONCE),
+            adding: Turn::default(),
             running: Mutex::default(),
             states: Mutex::default(),
         }))
@@ -86,16 +90,20 @@ impl Feeds {
     }
 
     /// Keeps exactly these from now on. Those that are as they were go on.
-    pub fn set(&self, handle: &Handle, feeds: Vec<(Arc<Feed>, Origin)>) {
+    pub fn set(&self, handle: &Handle, feeds: Vec<(Arc<Feed>, Origin, Option<About>)>) {
         let mut running = self.0.running.lock();
         let mut before = std::mem::take(&mut *running);
-        for (feed, origin) in feeds {
-            let kept = before.remove(&feed.name);
-            let kept = match kept.filter(|kept| (&kept.feed, kept.origin) == (&feed, origin)) {
-                Some(kept) => kept,
-                None => self.begin(handle, feed, origin),
-            };
-            running.insert(kept.feed.name.clone(), kept);
+        for (feed, origin, about) in feeds {
+            let name = feed.name.clone();
+            if let Some(kept) = before.remove(&name) {
+                if (&kept.feed, kept.origin) == (&feed, origin) {
+                    running.insert(name, kept);
+                    continue;
+                }
+                before.insert(name.clone(), kept);
+            }
+            self.known(&feed, origin, about);
+            running.insert(name, self.begin(handle, feed, origin));
         }
         let is_kept = |name: &ListName| running.contains_key(name);
         self.0.states.lock().retain(|name, _| is_kept(name));
@@ -103,10 +111,21 @@ impl Feeds {
             if let Some(task) = &gone.task {
                 task.abort();
             }
-            if !is_kept(&gone.feed.name) {
-                self.copy_of(&gone.feed).remove();
-            }
         }
+    }
+
+    /// Notes what is known of a feed that begins. What was noted of another of its name says nothing.
+    fn known(&self, feed: &Feed, origin: Origin, about: Option<About>) {
+        // How a file of the configuration was read is noted already.
+        if matches!(feed.source, Source::File(_)) && origin == Origin::Configuration {
+            return;
+        }
+        let state = about.map(|about| State::of(&about, Self::due_after(feed, about.checked_at)));
+        let state = state.filter(|_| matches!(feed.source, Source::Url(_)));
+        self.0
+            .states
+            .lock()
+            .insert(feed.name.clone(), state.unwrap_or_default());
     }
 
     fn begin(&self, handle: &Handle, feed: Arc<Feed>, origin: Origin) -> Running {
@@ -125,18 +144,15 @@ impl Feeds {
         kept
     }
 
-    /// Looks when it is time. What is had of it stands from the beginning on, also where the
-    /// network is not there yet. How it went is in the state.
+    /// Looks when it is time. How it went is in the state.
     async fn look_in_time(self, handle: Handle, kept: Running) {
-        let _at_home = self.look(&handle, &kept, How::AtHome).await;
         loop {
-            let due = self.state(&kept.feed.name).due;
-            match due {
+            match self.state(&kept.feed.name).due {
                 Some(due) if due > Instant::now() => {
                     let _moved = timeout_at(due, kept.moved.notified()).await;
                 }
                 _ => {
-                    let _everywhere = self.look(&handle, &kept, How::Everywhere).await;
+                    let _looked = self.look(&handle, &kept, How::Usual).await;
                     if kept.feed.interval.is_none() {
                         return;
                     }
@@ -191,15 +207,15 @@ impl Feeds {
     pub(super) fn note_file(&self, feed: &Feed, read: &Result<(Taken, Changed), Failure>) {
         let now = Timestamp::now();
         let state = match read {
-            Ok((taken, changed)) => {
-                let summary = Summary {
-                    entries: taken.entries,
-                    unread: taken.unread,
-                    fetched_at: now,
-                    checked_at: now,
-                };
-                State::good(&summary, changed.refused.len(), Self::due_after(feed, now))
-            }
+            Ok((taken, changed)) => State {
+                entries: Some(taken.size.entries),
+                unread: taken.unread,
+                left_out: changed.refused.len(),
+                fetched_at: Some(now),
+                checked_at: Some(now),
+                due: Self::due_after(feed, now),
+                ..State::default()
+            },
             Err(failure) => {
                 let before = self.state(&feed.name);
                 let due = Self::due_again(feed, before.failures + 1, None);

@@ -68,6 +68,20 @@ pub async fn meanwhile<T>(
     }
 }
 
+/// Does work to its end, in a task of its own: a client that goes away meanwhile must not leave half a
+/// change.
+///
+/// # Errors
+/// The work's own.
+pub async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        let message = format!("the change broke off: {error}");
+        Err(Failure::new(Code::Internal, message))
+    })
+}
+
 impl Handle {
     /// A handle, and the end its jobs come out of.
     pub fn new(
@@ -139,12 +153,7 @@ impl Handle {
         job: impl FnOnce(&mut Owner) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let handle = self.clone();
-        // In a task of its own: a client that goes away meanwhile must not leave half a change.
-        let changing = tokio::spawn(async move { handle.change_or_undo(job).await });
-        changing.await.unwrap_or_else(|error| {
-            let message = format!("the change broke off: {error}");
-            Err(Failure::new(Code::Internal, message))
-        })
+        whole(async move { handle.change_or_undo(job).await }).await
     }
 
     async fn change_or_undo<T: Send + 'static>(

@@ -156,11 +156,25 @@ impl Owner {
     /// # Errors
     /// What refused; the policy is as it was.
     pub fn commit(&mut self, draft: &Draft, now: Now, by: &str) -> Result<(), Failure> {
-        if draft.is_empty() {
-            return Ok(());
+        match draft.is_empty() {
+            true => Ok(()),
+            false => self.commit_with(draft, now, by, |_| Ok(())),
         }
+    }
+
+    /// As [`Owner::commit`], with something that is written down with it, or not at all.
+    ///
+    /// # Errors
+    /// As [`Owner::commit`].
+    pub(super) fn commit_with(
+        &mut self,
+        draft: &Draft,
+        now: Now,
+        by: &str,
+        also: impl FnOnce(&store::Change<'_>) -> Result<(), StoreError> + Send,
+    ) -> Result<(), Failure> {
         self.policy.apply(draft);
-        let result = self.push(draft, now, by);
+        let result = self.push(draft, now, by, also);
         if let Err(failure) = &result {
             self.policy.revert(draft);
             tracing::warn!(by, error = %failure, "change refused");
@@ -169,7 +183,13 @@ impl Owner {
         result
     }
 
-    fn push(&mut self, draft: &Draft, now: Now, by: &str) -> Result<(), Failure> {
+    fn push(
+        &mut self,
+        draft: &Draft,
+        now: Now,
+        by: &str,
+        also: impl FnOnce(&store::Change<'_>) -> Result<(), StoreError> + Send,
+    ) -> Result<(), Failure> {
         let (plan, mirror) = self.plan_entries(draft, now)?;
         let checked = plan.check(&self.policy.guard, self.xdp.tables.guarded())?;
         // What a crossing changes is written as one: a block, and whose.
@@ -180,6 +200,7 @@ impl Owner {
             .map(|(source, record)| (source, record.cloned()))
             .collect();
         self.keep(&checked, now, by, &summary(draft), |change, policy| {
+            also(change)?;
             change.write(draft, policy, now)?;
             let offenders = offenders.iter();
             change.write_offenders(

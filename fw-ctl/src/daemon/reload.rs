@@ -2,8 +2,11 @@
 
 use std::{io, path::Path};
 
+use jiff::Timestamp;
+
 use super::{
     Options,
+    feeds::{read_file, reading},
     owner::Owner,
     problem::{Failure, bad_input},
     rules::read_rule,
@@ -13,7 +16,7 @@ use crate::{
     api::server::tcp,
     backend::xdp::load::chain,
     config::{Config, ConfigError, DEFAULT_PATH},
-    feed::{Feed, Source, Taken, judge},
+    feed::{Feed, Source, Taken, Validators, copy::About, judge},
     host::{
         clock,
         files::{read_regular, replace},
@@ -108,14 +111,8 @@ fn read_list(list: &Feed, now: Now) -> Result<Taken, Failure> {
     let Source::File(path) = &list.source else {
         return Err(bad_input(format!("list {} is no file", list.name)));
     };
-    let text = read_regular(path).map_err(|error| {
-        let path = path.display();
-        bad_input(format!(
-            "cannot read list {} from {path}: {error}",
-            list.name
-        ))
-    })?;
-    let parsed = listfile::parse(&text, list.format);
+    let text = read_file(list, path)?;
+    let parsed = listfile::parse(&text, reading(list, now));
     let path = path.display();
     if !parsed.errors.is_empty() {
         let lines: Vec<String> = parsed
@@ -131,8 +128,11 @@ fn read_list(list: &Feed, now: Now) -> Result<Taken, Failure> {
             lines.join("; ")
         )));
     }
+    for left_out in parsed.left_out.iter().take(MAX_LINES) {
+        tracing::warn!("list {} leaves out {path}:{left_out}", list.name);
+    }
     let taken = judge(list, parsed, None, now.wall, now);
-    taken.map_err(|refused| Failure::from(refused).prefixed(&format!("{path}: ")))
+    taken.map_err(|refused| refused.of(list).prefixed(&format!("{path}: ")))
 }
 
 impl Owner {
@@ -260,7 +260,8 @@ impl Owner {
 
     fn load_list(&mut self, list: &Feed) -> Result<(), Failure> {
         let read = read_list(list, clock::now()).and_then(|mut taken| {
-            let changed = self.take_feed(list, std::mem::take(&mut taken.items))?;
+            let about = About::new(list, &[], Validators::default(), Timestamp::now());
+            let changed = self.take_feed(list, std::mem::take(&mut taken.items), &about)?;
             Ok((taken, changed))
         });
         self.feeds.note_file(list, &read);

@@ -108,6 +108,7 @@ fn item(prefix: Prefix, until: BootSecs, comment: &str) -> Item {
         prefix,
         deadline: Some(until),
         comment: comment.parse().unwrap_or_default(),
+        created: None,
     }
 }
 

@@ -1,97 +1,112 @@
-//! The last good copy of a feed, in the state directory: what is compared with, and what is applied
-//! when the server says that it has nothing new.
+//! What of a feed is in force, and the last good copy of its text in the state directory, which is
+//! applied again when the server says that it has nothing new.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use super::fetch::Validators;
-use crate::{
-    host::files::{read_regular, replace},
-    policy::entry::ListName,
-};
+use super::{Feed, Source, fetch::Validators, judge::Size};
+use crate::{host::files::replace, policy::entry::ListName};
 
 /// Where the copies are, in the state directory.
 const DIRECTORY: &str = "feeds";
 
-/// What is known of a copy.
+/// What is known of the list in force. It is written down with the entries, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
-    /// Where it came from: what another address sent is no copy of this feed.
+    /// Where it came from: what another address sent is no list of this feed.
     pub url: String,
+    /// What its entries do.
+    pub action: String,
+    /// SHA-256 of its text.
+    pub hash: [u8; 32],
     /// What the server called it.
     pub validators: Validators,
     /// When it came.
     pub fetched_at: Timestamp,
     /// When the server last said that it is as it was.
     pub checked_at: Timestamp,
-    /// Prefixes in it.
-    pub entries: usize,
+    /// How large it is.
+    pub size: Size,
+}
+
+impl About {
+    /// Of a text that came just now.
+    pub fn new(feed: &Feed, text: &[u8], validators: Validators, now: Timestamp) -> Self {
+        Self {
+            url: url(feed),
+            action: feed.action.name().to_owned(),
+            hash: Sha256::digest(text).into(),
+            validators,
+            fetched_at: now,
+            checked_at: now,
+            size: Size::default(),
+        }
+    }
+
+    /// Whether it is of this feed, as the feed is now.
+    pub fn is_of(&self, feed: &Feed) -> bool {
+        self.url == url(feed) && self.action == feed.action.name()
+    }
+}
+
+/// Empty for a file, which is its own copy.
+fn url(feed: &Feed) -> String {
+    match &feed.source {
+        Source::File(_) => String::new(),
+        Source::Url(url) => url.to_string(),
+    }
 }
 
 /// The place of one copy.
 #[derive(Clone, Debug)]
-pub struct Copy {
-    text: PathBuf,
-    about: PathBuf,
-}
+pub struct Copy(PathBuf);
 
 impl Copy {
     /// That of a feed.
     pub fn of(state_dir: &Path, name: &ListName) -> Self {
         // Names have no `/` and do not begin with a dot.
-        let file = |end| state_dir.join(DIRECTORY).join(format!("{name}.{end}"));
-        Self {
-            text: file("list"),
-            about: file("json"),
-        }
+        Self(state_dir.join(DIRECTORY).join(format!("{name}.list")))
     }
 
-    /// What is known of it; `None` where there is none that came from there.
-    pub fn about(&self, url: &str) -> Option<About> {
-        let about: About = serde_json::from_str(&read_regular(&self.about).ok()?).ok()?;
-        (about.url == url && self.text.is_file()).then_some(about)
+    /// Its text, if it is the one that has this hash.
+    pub fn text(&self, hash: &[u8; 32]) -> Option<Vec<u8>> {
+        let text = fs::read(&self.0).ok()?;
+        (Sha256::digest(&text)[..] == *hash).then_some(text)
     }
 
-    /// The list itself.
+    /// Keeps another one.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn text(&self) -> io::Result<Vec<u8>> {
-        fs::read(&self.text)
-    }
-
-    /// Keeps another one. Were only the first half done, the next answer would be taken anew: what
-    /// is known of a copy is never of a later one than the copy.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn keep(&self, text: &[u8], about: &About) -> io::Result<()> {
-        if let Some(directory) = self.text.parent() {
+    /// The disk failed, and has no part of it.
+    pub fn keep(&self, text: &[u8]) -> io::Result<()> {
+        if let Some(directory) = self.0.parent() {
             fs::create_dir_all(directory)?;
         }
-        replace(&self.text, text)?;
-        self.note(about)
+        replace(&self.0, text)
     }
 
-    /// Notes what else is known of it.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub fn note(&self, about: &About) -> io::Result<()> {
-        replace(&self.about, &serde_json::to_vec(about)?)
-    }
-
-    /// Removes it.
-    pub fn remove(&self) {
-        for file in [&self.about, &self.text] {
-            // What is not there needs no removal, and what stays is not read.
-            let _gone = fs::remove_file(file);
+    /// Removes all copies but those of these feeds.
+    pub fn retain(state_dir: &Path, names: &BTreeSet<&ListName>) {
+        let kept: BTreeSet<PathBuf> = names
+            .iter()
+            .map(|name| Self::of(state_dir, name).0)
+            .collect();
+        let files = fs::read_dir(state_dir.join(DIRECTORY))
+            .into_iter()
+            .flatten();
+        for file in files.flatten().map(|file| file.path()) {
+            if !kept.contains(&file) {
+                // What stays is not read.
+                let _gone = fs::remove_file(file);
+            }
         }
     }
 }
@@ -102,43 +117,22 @@ mod tests {
 
     use super::*;
 
-    fn about(url: &str) -> About {
-        About {
-            url: url.into(),
-            validators: Validators::default(),
-            fetched_at: Timestamp::UNIX_EPOCH,
-            checked_at: Timestamp::UNIX_EPOCH,
-            entries: 1,
+    #[test]
+    fn a_copy_is_what_was_kept_and_nothing_else() {
+        let directory = TempDir::new().expect("a directory");
+        let [one, two]: [ListName; 2] =
+            ["feed:one", "feed:two"].map(|name| name.parse().expect(name));
+        let copy = |name| Copy::of(directory.path(), name);
+        let hash: [u8; 32] = Sha256::digest(b"192.0.2.1\n").into();
+        assert_eq!(copy(&one).text(&hash), None);
+        for name in [&one, &two] {
+            copy(name).keep(b"192.0.2.1\n").expect("kept");
+            assert_eq!(copy(name).text(&hash).as_deref(), Some(&b"192.0.2.1\n"[..]));
         }
-    }
-
-    #[test]
-    fn a_copy_is_of_its_address_and_gone_when_it_is_removed() {
-        let directory = TempDir::new().expect("a directory");
-        let name = "feed:drop".parse().expect("a name");
-        let copy = Copy::of(directory.path(), &name);
-        assert_eq!(copy.about("https://a/"), None);
-        copy.keep(b"192.0.2.1\n", &about("https://a/"))
-            .expect("kept");
-        assert_eq!(copy.about("https://a/"), Some(about("https://a/")));
-        assert_eq!(copy.about("https://b/"), None, "another address");
-        assert_eq!(copy.text().expect("read"), b"192.0.2.1\n");
-        copy.remove();
-        assert_eq!(copy.about("https://a/"), None);
-        assert!(copy.text().is_err());
-    }
-
-    #[test]
-    fn what_is_damaged_is_no_copy() {
-        let directory = TempDir::new().expect("a directory");
-        let name = "feed:drop".parse().expect("a name");
-        let copy = Copy::of(directory.path(), &name);
-        copy.keep(b"192.0.2.1\n", &about("https://a/"))
-            .expect("kept");
-        fs::write(&copy.about, "{").expect("written");
-        assert_eq!(copy.about("https://a/"), None);
-        copy.note(&about("https://a/")).expect("written");
-        fs::remove_file(&copy.text).expect("removed");
-        assert_eq!(copy.about("https://a/"), None);
+        // Cut off, as after a power failure, or changed by somebody.
+        fs::write(&copy(&one).0, b"192.0.2.1").expect("written");
+        assert_eq!(copy(&one).text(&hash), None);
+        Copy::retain(directory.path(), &BTreeSet::from([&one]));
+        assert!(copy(&one).0.exists() && !copy(&two).0.exists());
     }
 }

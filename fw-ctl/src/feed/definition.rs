@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::{
     api::wire::{Code, FeedPut, Hidden, ProblemBody},
+    duration::Ttl,
     listfile::Format,
     outbound,
     policy::entry::{Action, ListName},
@@ -65,12 +66,12 @@ pub struct Bounds {
 impl Bounds {
     /// Unless it is said. A file is the operator's own.
     fn usual(source: &Source) -> Self {
-        let (entries, widest_ipv4, widest_ipv6) = match source {
-            Source::File(_) => (1 << 24, 0, 0),
-            Source::Url(_) => (1_000_000, 8, 16),
+        let (bytes, entries, widest_ipv4, widest_ipv6) = match source {
+            Source::File(_) => (256 << 20, 1 << 24, 0, 0),
+            Source::Url(_) => (32 << 20, 1_000_000, 8, 16),
         };
         Self {
-            bytes: 32 << 20,
+            bytes,
             entries,
             widest_ipv4,
             widest_ipv6,
@@ -113,7 +114,7 @@ impl Feed {
             let shown: String = put.name.chars().take(64).collect();
             bad(format!("{shown:?}: {error}"))
         })?;
-        if [ListName::local(), ListName::auto()].contains(&name) {
+        if [ListName::local(), ListName::auto()].contains(&name) || name.as_str().ends_with(':') {
             return Err(bad(format!("list {name} is not kept from elsewhere"))
                 .with_hint("give the feed a name of its own"));
         }
@@ -165,9 +166,10 @@ fn source(Hidden(text): &Hidden) -> Result<Source, ProblemBody> {
 fn within(what: &str, asked: u64, least: u64, most: u64) -> Result<u64, ProblemBody> {
     match (least..=most).contains(&asked) {
         true => Ok(asked),
-        false => Err(bad(format!(
-            "{what} is {least} to {most} seconds, not {asked}"
-        ))),
+        false => {
+            let [least, most, asked] = [least, most, asked].map(|secs| Ttl::from_secs(Some(secs)));
+            Err(bad(format!("{what} is {least} to {most}, not {asked}")))
+        }
     }
 }
 
@@ -235,6 +237,10 @@ mod tests {
             ),
             (Box::new(|put| put.name = "a b".into()), "a list name has"),
             (
+                Box::new(|put| put.name = "feed:".into()),
+                "not kept from elsewhere",
+            ),
+            (
                 Box::new(|put| put.action = "drop".into()),
                 "neither block nor allow",
             ),
@@ -244,15 +250,15 @@ mod tests {
             ),
             (
                 Box::new(|put| put.interval_s = Some(9)),
-                "interval is 10 to",
+                "interval is 10s to",
             ),
             (
                 Box::new(|put| put.interval_s = Some(u64::MAX)),
-                "interval is 10 to",
+                "interval is 10s to",
             ),
             (
                 Box::new(|put| put.time_limit_s = Some(0)),
-                "time_limit is 1 to",
+                "time_limit is 1s to",
             ),
             (
                 Box::new(|put| put.max_bytes = Some(1 << 40)),

@@ -7,7 +7,7 @@
 //! - [`judge`]: whether what came is taken (pure)
 //! - [`pace`]: when to look again (pure)
 //! - [`fetch`]: getting it from a URL
-//! - [`copy`]: the last good one, on the disk
+//! - [`copy`]: what is in force, and the last good text on the disk
 
 pub mod copy;
 mod definition;
@@ -18,6 +18,6 @@ mod pace;
 pub use self::{
     definition::{Bounds, Feed, Source},
     fetch::{Answer, Fetched, Trouble, Validators, fetch},
-    judge::{Refused, Taken, judge},
+    judge::{Refused, Size, Taken, judge},
     pace::{after_failure, after_success},
 };

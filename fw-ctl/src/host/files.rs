@@ -1,7 +1,7 @@
 //! Files: text that somebody else names, and whether one is still the same.
 
 use std::{
-    fs::{OpenOptions, rename},
+    fs::{OpenOptions, metadata, remove_file, rename},
     io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
@@ -17,6 +17,10 @@ const MAX_BYTES: u64 = 256 << 20;
 /// # Errors
 /// As [`std::fs::read`].
 pub fn read_regular(path: &Path) -> io::Result<String> {
+    // To open a device may do something already.
+    if !metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
     let mut options = OpenOptions::new();
     let file = options
         .read(true)
@@ -45,20 +49,28 @@ pub fn read_regular(path: &Path) -> io::Result<String> {
 /// As [`std::fs::write`].
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
+    let written = write(&new, content).and_then(|()| rename(&new, path));
+    if written.is_err() {
+        // A part of it would take what is left of a disk that is full.
+        let _gone = remove_file(new);
+    }
+    written
+}
+
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&new)?;
+        .open(path)?;
     file.write_all(content)?;
-    file.sync_data()?;
-    rename(new, path)
+    file.sync_data()
 }
 
 /// Device and inode: another file of the same name is another file.
 pub fn identity(path: &Path) -> Option<(u64, u64)> {
-    let found = std::fs::metadata(path).ok()?;
+    let found = metadata(path).ok()?;
     Some((found.dev(), found.ino()))
 }
 

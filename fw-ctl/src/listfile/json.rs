@@ -2,10 +2,15 @@
 
 use std::borrow::Cow;
 
+use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Item, LineError, Parsed, shortened};
+use super::{
+    Item, Parsed,
+    document::{Broken, Lines, broken, message},
+    time,
+};
 use crate::{duration::Ttl, policy::entry::Action};
 
 /// A document that is an object. The elements stay raw, so that a bad one spoils only itself and
@@ -37,37 +42,33 @@ struct Record<'a> {
     #[serde(borrow)]
     action: Option<Cow<'a, str>>,
     ttl_s: Option<u64>,
+    /// Says more than `ttl_s`, which is as old as the file.
+    expires_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
+    /// The same, as the tutorial has it.
+    #[serde(borrow)]
+    added: Option<Cow<'a, str>>,
 }
 
-/// Reads a whole document that stands behind `before` lines.
-pub(super) fn document(text: &str, before: usize, parsed: &mut Parsed) {
-    let (shape, elements) = match elements(text) {
-        Ok(found) => found,
-        Err((line, reason)) => {
-            let raw = text.lines().nth(line - 1).unwrap_or_default();
-            return parsed.fail(LineError {
-                line: before + line,
-                text: shortened(raw.trim()),
-                reason,
-            });
-        }
-    };
-    let (mut line, mut seen) = (before + 1, 0);
+/// Reads a whole document.
+pub(super) fn document(
+    text: &str,
+    mut lines: Lines<'_>,
+    now: &Zoned,
+    parsed: &mut Parsed,
+) -> Result<(), Broken> {
+    let (shape, elements) = elements(text)?;
     for element in elements {
         let raw = element.get();
-        let start = raw.as_ptr().addr() - text.as_ptr().addr();
-        let breaks = text.as_bytes()[seen..start].iter();
-        line += breaks.filter(|byte| **byte == b'\n').count();
-        seen = start;
-        parsed.take(line, raw, item(raw, shape).map(Some));
+        let item = item(raw, shape, now, &mut parsed.ended);
+        parsed.take(lines.of(raw), raw, item);
     }
+    Ok(())
 }
 
 /// The elements of a document, or the line that is wrong and why.
-fn elements(text: &str) -> Result<(Shape, Vec<&RawValue>), (usize, String)> {
-    // A document that breaks off is reported behind its last line.
-    let last = text.lines().count();
-    let fail = |error: serde_json::Error| (error.line().min(last).max(1), message(&error));
+fn elements(text: &str) -> Result<(Shape, Vec<&RawValue>), Broken> {
+    let fail = |error| broken(text, &error);
     if text.trim_start().starts_with('[') {
         return Ok((Shape::Plain, serde_json::from_str(text).map_err(fail)?));
     }
@@ -80,31 +81,48 @@ fn elements(text: &str) -> Result<(Shape, Vec<&RawValue>), (usize, String)> {
     }
 }
 
-fn item(raw: &str, shape: Shape) -> Result<Item<'_>, String> {
+/// What an element asks for, unless it has ended.
+fn item<'a>(
+    raw: &'a str,
+    shape: Shape,
+    now: &Zoned,
+    ended: &mut usize,
+) -> Result<Option<Item<'a>>, String> {
     if raw.starts_with('"') {
-        return Ok(Item {
+        return Ok(Some(Item {
             address: serde_json::from_str::<Text<'_>>(raw)
                 .map_err(|error| message(&error))?
                 .0,
             action: (shape == Shape::Allowlist).then_some(Action::Allow),
             ..Item::default()
-        });
+        }));
     }
     let record: Record<'_> = serde_json::from_str(raw).map_err(|error| message(&error))?;
     let said = record.action.as_deref().map(action).transpose()?;
-    Ok(Item {
-        address: record.prefix,
-        ttl: match (shape, record.ttl_s) {
-            // In an export `null` means never.
-            (Shape::Export, secs) => Some(Ttl::from_secs(secs)),
-            (_, secs) => secs.map(|secs| Ttl::from_secs(Some(secs))),
+    let ttl = match (record.expires_at, shape, record.ttl_s) {
+        (Some(end), ..) => match time::left(end, now) {
+            None => {
+                *ended += 1;
+                return Ok(None);
+            }
+            left => left,
         },
+        // In an export `null` means never.
+        (None, Shape::Export, secs) => Some(Ttl::from_secs(secs)),
+        (None, _, secs) => secs.map(|secs| Ttl::from_secs(Some(secs))),
+    };
+    Ok(Some(Item {
+        address: record.prefix,
+        ttl,
         comment: record.comment.unwrap_or_default(),
         action: match shape {
             Shape::Allowlist => Some(Action::Allow),
             _ => said,
         },
-    })
+        created: record
+            .created_at
+            .or_else(|| time::moment(&record.added?, now)),
+    }))
 }
 
 /// A string, borrowed where it has no escapes.
@@ -136,14 +154,5 @@ pub(super) fn spamhaus_line(line: &str) -> Result<Option<Item<'_>>, String> {
         })),
         (None, Some("metadata")) => Ok(None),
         (None, _) => Err("missing field `cidr`".into()),
-    }
-}
-
-/// The message without the position: serde counts it within the element.
-fn message(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((message, _)) => message.into(),
-        None => text,
     }
 }

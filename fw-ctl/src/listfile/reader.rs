@@ -4,47 +4,93 @@ use std::{borrow::Cow, mem};
 
 use fw_common::Prefix;
 
-use super::{Format, Item, Line, LineError, MAX_LINE_BYTES, Parsed, ipset, json, shortened, text};
+use super::{
+    Format, Item, LineError, MAX_LINE_BYTES, Parsed, Reading, document, fail2ban, ipset, iptables,
+    json, nft, shortened, text,
+};
 use crate::policy::entry::Comment;
 
 /// A line with more bytes than this, blanks and all, is not kept while its end is looked for.
 const MAX_HELD_BYTES: usize = 64 << 10;
 
-/// Largest JSON document: unlike lines, it is held as a whole. Four million prefixes fit.
+/// Largest document: unlike lines, it is held as a whole. Four million prefixes fit.
 const MAX_DOCUMENT_BYTES: usize = 256 << 20;
-
-/// Lines that cannot be read of which more is kept than that there are so many.
-const MAX_ERRORS: usize = 1000;
 
 /// Reads what is pushed into it.
 pub struct Reader {
-    /// Never [`Format::Auto`]; `None` until a line tells.
-    format: Option<Format>,
-    /// Whether fields are expected.
-    commas: bool,
+    reading: Reading,
+    /// `None` until a line tells.
+    shape: Option<Shape>,
     parsed: Parsed,
-    /// The beginning of a line whose end has not come, or of a JSON document.
+    /// The beginning of a line whose end has not come, or of a document.
     held: Vec<u8>,
     /// There was more than may be held.
     cut: bool,
-    /// Lines that have ended, before a JSON document those before it.
+    /// Lines that have ended, before a document those before it.
     lines: usize,
     /// Whether the file begins here: with a byte order mark, or a header, as it may be.
     begins: bool,
 }
 
+/// How the text is divided.
+enum Shape {
+    /// It is one piece.
+    Document,
+    /// Into lines that each speak for themselves; `commas` says whether fields are expected.
+    Lines { format: Format, commas: bool },
+    /// Into lines that speak of sets named before.
+    Ipset(ipset::Sets),
+    /// Into lines of blocks.
+    Nft(nft::Ruleset),
+    /// Into rules, which mean something in their order only.
+    Iptables(iptables::Rules),
+}
+
+impl Shape {
+    /// What the format says, or else the first line that says something.
+    fn of(reading: &Reading, line: Option<&str>) -> Option<Self> {
+        let format = match (reading.format, line) {
+            (Format::Json | Format::Crowdsec, _) => return Some(Self::Document),
+            (Format::Auto, line) => format_of(line?),
+            (format @ (Format::Nft | Format::Fail2ban), line) => match line? {
+                line if is_document(line) => Format::Json,
+                _ => format,
+            },
+            (format, _) => format,
+        };
+        let commas = matches!(reading.format, Format::Auto | Format::Csv);
+        Some(match format {
+            Format::Auto | Format::Json | Format::Crowdsec => Self::Document,
+            Format::Ipset => Self::Ipset(ipset::Sets::new(&reading.sets)),
+            Format::Nft => Self::Nft(nft::Ruleset::new(&reading.sets)),
+            Format::Iptables => Self::Iptables(iptables::Rules::default()),
+            format => Self::Lines { format, commas },
+        })
+    }
+
+    /// As what the file is read; a document has to be looked into.
+    fn format(&self) -> Format {
+        match self {
+            Self::Document => Format::Json,
+            Self::Lines { format, .. } => *format,
+            Self::Ipset(_) => Format::Ipset,
+            Self::Nft(_) => Format::Nft,
+            Self::Iptables(_) => Format::Iptables,
+        }
+    }
+}
+
 impl Reader {
     /// Before the first byte.
-    pub fn new(format: Format) -> Self {
+    pub fn new(reading: impl Into<Reading>) -> Self {
+        let reading = reading.into();
         Self {
-            format: (format != Format::Auto).then_some(format),
-            commas: matches!(format, Format::Auto | Format::Csv),
+            shape: Shape::of(&reading, None),
             parsed: Parsed {
-                format: Format::Cidr,
-                lines: Vec::new(),
-                errors: Vec::new(),
-                more_errors: 0,
+                most: reading.most,
+                ..Parsed::default()
             },
+            reading,
             held: Vec::new(),
             cut: false,
             lines: 0,
@@ -53,13 +99,16 @@ impl Reader {
     }
 
     /// A reader of what stands further behind in the same file, from the beginning of a line on, so
-    /// that two can read at once. `None` where no line has told the format yet, and in a document.
+    /// that two can read at once. `None` where no line has told the format yet, and where a line
+    /// needs those before it.
     pub fn behind(&self) -> Option<Self> {
-        let format = self.format.filter(|format| *format != Format::Json)?;
+        let &Shape::Lines { format, commas } = self.shape.as_ref()? else {
+            return None;
+        };
         Some(Self {
-            commas: self.commas,
+            shape: Some(Shape::Lines { format, commas }),
             begins: false,
-            ..Self::new(format)
+            ..Self::new(self.reading.clone())
         })
     }
 
@@ -70,31 +119,26 @@ impl Reader {
             let held = mem::take(&mut self.held);
             self.line(&held);
         }
-        let before = self.lines;
-        let lines = behind.parsed.lines.into_iter();
-        self.parsed.lines.extend(lines.map(|line| Line {
-            line: before + line.line,
-            ..line
-        }));
-        for error in behind.parsed.errors {
-            self.parsed.fail(LineError {
-                line: before + error.line,
-                ..error
-            });
-        }
-        self.parsed.more_errors += behind.parsed.more_errors;
+        self.parsed.append(self.lines, behind.parsed);
         self.lines += behind.lines;
         (self.held, self.cut) = (behind.held, behind.cut);
     }
 
     /// Prefixes that have been read so far.
     pub fn prefixes(&self) -> usize {
-        self.parsed.lines.len()
+        match &self.shape {
+            Some(Shape::Iptables(rules)) => self.parsed.lines.len() + rules.held(),
+            _ => self.parsed.lines.len(),
+        }
+    }
+
+    fn is_document(&self) -> bool {
+        matches!(self.shape, Some(Shape::Document))
     }
 
     /// Reads the next piece of the file, wherever it was cut.
     pub fn push(&mut self, mut piece: &[u8]) {
-        while self.format != Some(Format::Json)
+        while !self.is_document()
             && let Some(end) = piece.iter().position(|byte| *byte == b'\n')
         {
             let (line, rest) = (&piece[..end], &piece[end + 1..]);
@@ -107,7 +151,7 @@ impl Reader {
                 }
             }
             piece = rest;
-            if self.format == Some(Format::Json) {
+            if self.is_document() {
                 self.held.push(b'\n');
             }
         }
@@ -116,21 +160,29 @@ impl Reader {
 
     /// Reads what has no end yet, and gives everything.
     pub fn end(mut self) -> Parsed {
-        if self.format != Some(Format::Json) && !self.held.is_empty() {
+        if !self.is_document() && !self.held.is_empty() {
             let held = mem::take(&mut self.held);
             self.line(&held);
         }
-        self.parsed.format = self.format.unwrap_or(Format::Cidr);
-        if self.parsed.format == Format::Json {
-            self.document();
+        self.parsed.format = self.shape.as_ref().map_or(Format::Cidr, Shape::format);
+        match self.shape.take() {
+            Some(Shape::Document) => self.document(),
+            Some(Shape::Ipset(_)) => self.parsed.refuse_without_sets(),
+            Some(Shape::Nft(ruleset)) => ruleset.end(self.lines, &mut self.parsed),
+            Some(Shape::Iptables(mut rules)) => rules.end(&mut self.parsed),
+            Some(Shape::Lines { .. }) | None => {}
         }
+        // Sets and rules are judged when all of them are known.
+        self.parsed.left_out.sort_by_key(|error| error.line);
+        self.parsed.errors.sort_by_key(|error| error.line);
         self.parsed
     }
 
     fn document(&mut self) {
         let text = String::from_utf8_lossy(&self.held);
         if !self.cut {
-            return json::document(without_mark(&text), self.lines, &mut self.parsed);
+            let text = without_mark(&text);
+            return document::read(text, self.lines, &self.reading, &mut self.parsed);
         }
         let mib = MAX_DOCUMENT_BYTES >> 20;
         self.parsed.fail(LineError {
@@ -142,17 +194,17 @@ impl Reader {
 
     /// Keeps what has no end yet, as far as it may be kept.
     fn hold(&mut self, piece: &[u8]) {
-        if self.format.is_none() && self.held.len() + piece.len() > MAX_HELD_BYTES {
+        if self.shape.is_none() && self.held.len() + piece.len() > MAX_HELD_BYTES {
             // One line of this length is a document, or nothing at all.
             let start = [&*self.held, piece].concat();
             let start = String::from_utf8_lossy(&start[..MAX_HELD_BYTES]);
-            if without_mark(&start).trim_start().starts_with(['{', '[']) {
-                self.format = Some(Format::Json);
+            if is_document(without_mark(&start).trim_start()) {
+                self.shape = Some(Shape::Document);
             }
         }
-        let most = match self.format {
-            Some(Format::Json) => MAX_DOCUMENT_BYTES,
-            _ => MAX_HELD_BYTES,
+        let most = match self.is_document() {
+            true => MAX_DOCUMENT_BYTES,
+            false => MAX_HELD_BYTES,
         };
         let room = most - self.held.len();
         self.cut |= piece.len() > room;
@@ -169,17 +221,14 @@ impl Reader {
             true => without_mark(&text).trim(),
             false => text.trim(),
         };
-        let format = match self.format {
-            Some(format) => format,
-            None => {
-                if !self.cut && (line.is_empty() || line.starts_with(['#', ';'])) {
-                    self.lines += 1;
-                    return;
-                }
-                *self.format.insert(format_of(line))
+        if self.shape.is_none() {
+            if !self.cut && (line.is_empty() || line.starts_with(['#', ';'])) {
+                self.lines += 1;
+                return;
             }
-        };
-        if format == Format::Json {
+            self.shape = Shape::of(&self.reading, Some(line));
+        }
+        if self.is_document() {
             self.held = raw.to_vec();
             return;
         }
@@ -189,32 +238,55 @@ impl Reader {
             self.parsed.take(self.lines, line, Err(reason));
             return;
         }
-        let first = self.begins && self.parsed.lines.is_empty() && self.parsed.errors.is_empty();
-        let item = match format {
-            Format::Ipset => ipset::line(line),
-            Format::Spamhaus if line.starts_with('{') => json::spamhaus_line(line),
-            // Most lines of most files are this and nothing else.
-            _ if let Ok(found) = Prefix::parse(line) => {
-                return self
-                    .parsed
-                    .keep(self.lines, found, &Item::default(), Comment::default());
+        self.say(line);
+    }
+
+    /// Reads a trimmed line of a shape that is known.
+    fn say(&mut self, line: &str) {
+        let Self { shape, parsed, .. } = self;
+        let first = self.begins && parsed.lines.is_empty() && parsed.errors.is_empty();
+        match shape {
+            Some(Shape::Ipset(sets)) => sets.line(self.lines, line, parsed),
+            Some(Shape::Nft(ruleset)) => ruleset.line(self.lines, line, parsed),
+            Some(Shape::Iptables(rules)) => rules.line(self.lines, line, parsed),
+            Some(Shape::Lines { format, commas }) => {
+                let item = match format {
+                    Format::Fail2ban => fail2ban::line(line, &self.reading.now, &mut parsed.ended),
+                    Format::Spamhaus if line.starts_with('{') => json::spamhaus_line(line),
+                    // Most lines of most files are this and nothing else.
+                    _ if let Ok(found) = Prefix::parse(line) => {
+                        let (nothing, none) = (Item::default(), Comment::default());
+                        return parsed.keep(self.lines, found, &nothing, none);
+                    }
+                    _ => text::line(line, first, *commas),
+                };
+                parsed.take(self.lines, line, item);
             }
-            _ => text::line(line, first, self.commas),
-        };
-        self.parsed.take(self.lines, line, item);
+            Some(Shape::Document) | None => {}
+        }
     }
 }
 
 /// What the first line that says something looks like.
 fn format_of(line: &str) -> Format {
-    match line.split_whitespace().next() {
-        Some("create" | "add") => Format::Ipset,
+    let words: Vec<&str> = line.split_whitespace().take(2).collect();
+    match *words {
+        ["create" | "add", ..] => Format::Ipset,
+        ["table" | "set", ..] => Format::Nft,
+        ["-P" | "-N" | "-A", ..] => Format::Iptables,
+        [word, ..] if word.starts_with('*') => Format::Iptables,
         _ if line.starts_with('{') && json::spamhaus_line(line).is_ok() => Format::Spamhaus,
-        _ if line.starts_with(['{', '[']) => Format::Json,
+        _ if is_document(line) => Format::Json,
+        _ if fail2ban::is_line(line) => Format::Fail2ban,
         _ if line.contains("; SBL") => Format::Spamhaus,
         _ if line.contains(',') => Format::Csv,
         _ => Format::Cidr,
     }
+}
+
+/// Whether a text that begins like this is one piece. CrowdSec says `null` where it has nothing.
+fn is_document(start: &str) -> bool {
+    start.starts_with(['{', '[']) || start == "null"
 }
 
 /// Without the byte order mark that some editors put before a text.
@@ -223,70 +295,10 @@ fn without_mark(text: &str) -> &str {
 }
 
 /// Reads a whole file.
-pub fn parse(text: &str, format: Format) -> Parsed {
-    let mut reader = Reader::new(format);
+pub fn parse(text: &str, reading: impl Into<Reading>) -> Parsed {
+    let mut reader = Reader::new(reading);
     reader.push(text.as_bytes());
     reader.end()
-}
-
-impl Parsed {
-    /// Keeps what a line asks for, or why it cannot be read.
-    pub(super) fn take(&mut self, line: usize, raw: &str, item: Result<Option<Item<'_>>, String>) {
-        let done = item.and_then(|item| match item {
-            Some(item) => self.push(line, item),
-            None => Ok(()),
-        });
-        if let Err(reason) = done {
-            let text = shortened(raw);
-            self.fail(LineError { line, text, reason });
-        }
-    }
-
-    /// Keeps what cannot be read, within limits.
-    pub(super) fn fail(&mut self, error: LineError) {
-        match self.errors.len() < MAX_ERRORS {
-            true => self.errors.push(error),
-            false => self.more_errors += 1,
-        }
-    }
-
-    fn push(&mut self, line: usize, item: Item<'_>) -> Result<(), String> {
-        let comment = comment(&item.comment)?;
-        let prefixes = super::addresses(&item.address).map_err(|error| error.to_string())?;
-        for found in prefixes {
-            self.keep(line, found, &item, comment.clone());
-        }
-        Ok(())
-    }
-
-    fn keep(
-        &mut self,
-        line: usize,
-        (prefix, host_bits_cleared): (Prefix, bool),
-        item: &Item<'_>,
-        comment: Comment,
-    ) {
-        self.lines.push(Line {
-            line,
-            prefix,
-            host_bits_cleared,
-            ttl: item.ttl,
-            comment,
-            action: item.action,
-        });
-    }
-}
-
-/// A note cut to the length of a comment. Tabs, which lists are full of, become spaces; every
-/// other control character is refused.
-fn comment(text: &str) -> Result<Comment, String> {
-    let end = text.floor_char_boundary(Comment::MAX_BYTES);
-    let text = &text[..end];
-    let spaced = match text.contains('\t') {
-        true => Cow::Owned(text.replace('\t', " ")),
-        false => Cow::Borrowed(text),
-    };
-    spaced.parse().map_err(|error| format!("{error}"))
 }
 
 #[cfg(test)]

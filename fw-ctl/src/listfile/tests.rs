@@ -3,25 +3,33 @@ use std::{
     time::Duration,
 };
 
+use fw_common::Prefix;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{api::wire, policy::time::LONGEST};
+use crate::{
+    api::wire,
+    policy::{entry::Comment, time::LONGEST},
+};
 
-/// `line prefix ttl comment action` of every line.
+mod bans;
+mod foreign;
+mod rules;
+
+/// `line prefix ttl action comment`
+fn shown(line: &Line) -> String {
+    let cleared = if line.host_bits_cleared { "!" } else { "" };
+    let ttl = line.ttl.map_or("-".into(), |ttl| ttl.to_string());
+    let action = line.action.map_or("-", Action::name);
+    let comment = line.comment.as_str();
+    let (number, prefix) = (line.line, line.prefix);
+    format!("{number} {prefix}{cleared} {ttl} {action} {comment}")
+}
+
+/// All lines, as they are [`shown`].
 fn lines(text: &str, format: Format) -> Vec<String> {
     let parsed = parse(text, format);
     assert_eq!(parsed.errors, [], "{text}");
-    let shown = |line: &Line| {
-        let cleared = if line.host_bits_cleared { "!" } else { "" };
-        let ttl = line.ttl.map_or("-".into(), |ttl| ttl.to_string());
-        let action = line.action.map_or("-", Action::name);
-        let comment = line.comment.as_str();
-        format!(
-            "{} {}{cleared} {ttl} {action} {comment}",
-            line.line, line.prefix
-        )
-    };
     parsed.lines.iter().map(shown).collect()
 }
 
@@ -93,7 +101,7 @@ fn every_format_is_read_and_recognised() {
             &[
                 "2 192.0.2.0/24 5m - x y; z",
                 "3 192.0.2.9 never - ",
-                "4 192.0.2.8 - - ",
+                "4 192.0.2.8 never - ",
             ],
         ),
         (
@@ -274,7 +282,7 @@ fn our_own_export_is_read_back() {
         observed: false,
         list: "local".into(),
         comment: comment.into(),
-        created_at: jiff::Timestamp::UNIX_EPOCH,
+        created_at: Timestamp::UNIX_EPOCH,
         expires_at: None,
         ttl_s,
         packets: 7,
@@ -321,7 +329,7 @@ proptest! {
 
     #[test]
     fn no_line_that_looks_right_makes_it_panic(
-        text in "((add s |\\{\"(cidr|ip|items|allowed_ips)\":|\\[|\"|#)?[0-9a-f.:/,; \"\\[\\]{}#-]{0,30}(timeout|comment|nomatch)?\r?\n?){0,6}",
+        text in "((add s |create s hash:net|elements = \\{|set s \\{|\\*filter|-A INPUT|\\{\"(cidr|ip|items|allowed_ips|nftables)\":|\\[|'|\"|#)?[0-9a-f.:/,; '\"\\[\\]{}#-]{0,30}(timeout|comment|nomatch|-j DROP|\\+ 5 = )?\r?\n?){0,6}",
         format in 0..Format::ALL.len(),
     ) {
         let parsed = parse(&text, Format::ALL[format]);

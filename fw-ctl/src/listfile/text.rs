@@ -57,7 +57,7 @@ fn fields(line: &str) -> Result<Item<'_>, String> {
         address,
         ttl,
         comment,
-        action: None,
+        ..Item::default()
     })
 }
 

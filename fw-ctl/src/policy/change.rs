@@ -323,7 +323,8 @@ enum How {
 
 impl How {
     fn entry(self, current: Option<&Entry>, item: &Item, now: Now) -> Entry {
-        let created = current.map_or(now.wall, Entry::created);
+        let new = item.created.unwrap_or(now.wall);
+        let created = current.map_or(new, Entry::created);
         let Some(current) = current.filter(|_| self == Self::Extend) else {
             return Entry::new(item.comment.clone(), created, item.deadline);
         };

@@ -214,4 +214,6 @@ pub struct Item {
     pub deadline: Option<BootSecs>,
     /// Its note.
     pub comment: Comment,
+    /// When it was added where it comes from; `None` for now.
+    pub created: Option<WallSecs>,
 }

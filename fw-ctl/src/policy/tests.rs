@@ -33,6 +33,7 @@ fn item(text: &str, deadline: Option<u32>) -> Item {
         prefix: prefix(text),
         deadline: deadline.map(BootSecs),
         comment: Comment::default(),
+        created: None,
     }
 }
 
@@ -55,6 +56,26 @@ fn done(policy: &mut Policy, change: Change) -> Draft {
     let draft = policy.prepare(change, NOW).expect("the change is good");
     policy.apply(&draft);
     draft
+}
+
+#[test]
+fn what_was_added_elsewhere_keeps_its_time_and_what_is_there_its_own() {
+    let mut policy = policy();
+    let created = |policy: &Policy| {
+        let place = Place {
+            prefix: prefix("192.0.2.1"),
+            list: ListId(1),
+        };
+        policy.table(Action::Allow).get(place).map(Entry::created)
+    };
+    for (asked, expected) in [(7, 7), (5, 7), (9, 7)] {
+        let item = Item {
+            created: Some(WallSecs(asked)),
+            ..item("192.0.2.1", None)
+        };
+        done(&mut policy, put(Action::Allow, "local", vec![item]));
+        assert_eq!(created(&policy), Some(WallSecs(expected)));
+    }
 }
 
 fn policy_blocks(policy: &Policy, address: IpAddr, second: u32) -> bool {

@@ -106,6 +106,7 @@ impl Store {
                     prefix: row.place.prefix,
                     deadline: row.ends.map(|(boot, _)| boot),
                     comment: row.comment,
+                    created: Some(row.created),
                 };
                 (key.action(), item, row.created)
             }));

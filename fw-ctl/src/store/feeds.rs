@@ -1,4 +1,7 @@
-//! Feeds that were added by command: a text for each, which only the daemon understands.
+//! Feeds that were added by command, and what is known of the lists of feeds: texts, which only the
+//! daemon understands.
+
+use std::collections::BTreeMap;
 
 use super::{Change, Store, StoreError};
 
@@ -14,21 +17,49 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What is known of the lists in force, by their names.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn feed_lists(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT name, about FROM feed_lists")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
 impl Change<'_> {
+    /// Writes what is known of a list, or that nothing is.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn write_feed_list(&self, name: &str, about: Option<&str>) -> Result<(), StoreError> {
+        match about {
+            Some(about) => self.0.execute(
+                "INSERT OR REPLACE INTO feed_lists (name, about) VALUES (?1, ?2)",
+                [name, about],
+            )?,
+            None => self
+                .0
+                .execute("DELETE FROM feed_lists WHERE name = ?1", [name])?,
+        };
+        Ok(())
+    }
+
     /// Writes which feeds there are, by their names.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn write_feeds<'a>(
-        &self,
-        feeds: impl Iterator<Item = (&'a str, String)>,
-    ) -> Result<(), StoreError> {
+    pub fn write_feeds(&self, feeds: &[(String, String)]) -> Result<(), StoreError> {
         self.0.execute("DELETE FROM feeds", [])?;
         let mut put = self
             .0
             .prepare_cached("INSERT INTO feeds (name, put) VALUES (?1, ?2)")?;
         for (name, text) in feeds {
-            put.execute([name, &text])?;
+            put.execute([name, text])?;
         }
         Ok(())
     }

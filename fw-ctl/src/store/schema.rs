@@ -87,9 +87,11 @@ CREATE TABLE tokens (
 ) WITHOUT ROWID;
 ";
 
-/// What schema 6 has more: feeds that were added by command, as they were asked for.
+/// What schema 6 has more: feeds that were added by command, as they were asked for, and what is
+/// known of the lists of all feeds.
 const FEEDS: &str = "
 CREATE TABLE feeds (name TEXT PRIMARY KEY, put TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE feed_lists (name TEXT PRIMARY KEY, about TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// Opens or makes the database. Directory and file are readable by their owner only.

@@ -32,6 +32,7 @@ fn with_entries(now: Now) -> (TempDir, Store) {
                 prefix: prefix.parse().expect("a prefix"),
                 deadline: secs.map(|secs| now.after(Duration::from_secs(secs))),
                 comment: "why 'not' \"this\"".parse().expect("a comment"),
+                created: None,
             })
             .to_vec(),
         strict: false,
@@ -149,8 +150,12 @@ fn feeds_are_as_they_were_left() {
     let write = |feeds: &[&str]| {
         let mut store = Store::open(directory.path()).expect("opens");
         let change = store.begin().expect("begun");
-        let feeds = feeds.iter().map(|name| (*name, format!("text of {name}")));
-        change.write_feeds(feeds).expect("written");
+        let feeds = feeds
+            .iter()
+            .map(|name| ((*name).to_owned(), format!("text of {name}")));
+        change
+            .write_feeds(&feeds.collect::<Vec<_>>())
+            .expect("written");
         change.commit().expect("kept");
     };
     let read = || {

@@ -6,6 +6,7 @@
 //! - [`namespace`]: network namespaces
 //! - [`command`]: running `fw-ctl`
 //! - [`daemon`]: starting and killing `fw-ctl run`
+//! - [`debian`]: programs that are not installed
 //! - [`netfilter`]: the mirror in netfilter, and the rules of others beside it
 //! - [`probe`]: does a packet of this source arrive
 //! - [`scanners`]: real scanners, and what became of their packets
@@ -26,6 +27,7 @@
 pub mod address;
 pub mod command;
 pub mod daemon;
+pub mod debian;
 pub mod flood;
 pub mod hostile;
 pub mod http;

@@ -1,4 +1,15 @@
 //! Lists from files: what is told of them, what spoils them, and Ctrl-C on the way.
+//!
+//! - [`said`]: what tools and the daemon say, to be compared
+//! - the others: a tool each, as Debian has it, and there and back again
+
+mod crowdsec;
+mod fail2ban;
+mod ipset;
+mod iptables;
+mod nft;
+mod said;
+mod tutorial;
 
 use std::{
     fs::{self, File, OpenOptions},

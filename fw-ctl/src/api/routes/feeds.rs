@@ -10,9 +10,9 @@ use super::super::{
     body::Body,
     query::{Asked, Named},
     reply::Reply,
-    wire::{Changed, Feed, FeedDone, FeedPut, Items, Problem, ProblemBody},
+    wire::{Changed, Code, Feed, FeedDone, FeedPut, Items, Problem, ProblemBody},
 };
-use crate::daemon::handle::Handle;
+use crate::daemon::handle::{Handle, whole};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +53,14 @@ pub(super) async fn add(
     Asked(Changing { dry_run }): Asked<Changing>,
     Body(put): Body<FeedPut>,
 ) -> Result<(StatusCode, Json<FeedDone>), ProblemBody> {
-    let (made, done) = handle.feeds.add(&handle, put, dry_run, caller.name).await?;
+    if put.source.0.starts_with('/') && !caller.reads_files {
+        let message =
+            "the daemon reads files that you may not: a file as a feed is root's to ask for";
+        return Err(ProblemBody::new(Code::Permission, message)
+            .with_hint("or name it in the configuration: `[[list]]`"));
+    }
+    let adding = async move { handle.feeds.add(&handle, put, dry_run, caller.name).await };
+    let (made, done) = whole(adding).await?;
     let status = match made {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
@@ -73,8 +80,13 @@ pub(super) async fn remove(
     Named(name): Named<String>,
     Asked(Changing { dry_run }): Asked<Changing>,
 ) -> Reply<Changed> {
-    let removing = handle.feeds.remove(&handle, &name, dry_run, caller.name);
-    removing.await.map(Json)
+    let removing = async move {
+        handle
+            .feeds
+            .remove(&handle, &name, dry_run, caller.name)
+            .await
+    };
+    whole(removing).await.map(Json)
 }
 
 /// Look at the source of a feed now
@@ -88,5 +100,6 @@ pub(super) async fn refresh(
     Named(name): Named<String>,
     Asked(Refreshing { force }): Asked<Refreshing>,
 ) -> Reply<FeedDone> {
-    handle.feeds.refresh(&handle, &name, force).await.map(Json)
+    let looking = async move { handle.feeds.refresh(&handle, &name, force).await };
+    whole(looking).await.map(Json)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, Error, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -21,6 +22,8 @@ pub struct PutItem<P = String, C = P> {
     pub ttl_s: Option<u64>,
     /// Empty without one.
     pub comment: C,
+    /// When it was added where it comes from; now without it.
+    pub created_at: Option<Timestamp>,
 }
 
 /// A [`PutItem`] as the API's document has it: what is read of it is read without keeping it.
@@ -31,7 +34,7 @@ pub struct PutItem<P = String, C = P> {
 pub enum Described {
     /// `192.0.2.1` or `192.0.2.0/24`.
     Prefix(String),
-    /// With an end, or a comment.
+    /// With an end, a comment, or a history.
     #[serde(deny_unknown_fields)]
     Full {
         /// `192.0.2.1` or `192.0.2.0/24`.
@@ -42,16 +45,18 @@ pub enum Described {
         /// At most 255 bytes of printable text, one line.
         #[schema(max_length = 255)]
         comment: Option<String>,
+        /// When it was added where it comes from; now without it. What is there already keeps its own.
+        created_at: Option<Timestamp>,
     },
 }
 
 impl<P: fmt::Display, C: AsRef<str>> Serialize for PutItem<P, C> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let comment = self.comment.as_ref();
-        if self.ttl_s.is_none() && comment.is_empty() {
+        if self.ttl_s.is_none() && comment.is_empty() && self.created_at.is_none() {
             return to.collect_str(&self.prefix);
         }
-        let mut object = to.serialize_struct("PutItem", 3)?;
+        let mut object = to.serialize_struct("PutItem", 4)?;
         object.serialize_field("prefix", &format_args!("{}", self.prefix))?;
         match self.ttl_s {
             Some(secs) => object.serialize_field("ttl_s", &secs)?,
@@ -61,26 +66,31 @@ impl<P: fmt::Display, C: AsRef<str>> Serialize for PutItem<P, C> {
             "" => object.skip_field("comment")?,
             text => object.serialize_field("comment", text)?,
         }
+        match self.created_at {
+            Some(time) => object.serialize_field("created_at", &time)?,
+            None => object.skip_field("created_at")?,
+        }
         object.end()
     }
 }
 
 impl<'de> Deserialize<'de> for PutItem {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let item = |prefix: &str, ttl_s, comment: &str| Self {
-            prefix: prefix.to_owned(),
-            ttl_s,
-            comment: comment.to_owned(),
+        let item = |item: PutItem<&str>| Self {
+            prefix: item.prefix.to_owned(),
+            ttl_s: item.ttl_s,
+            comment: item.comment.to_owned(),
+            created_at: item.created_at,
         };
         ReadItem(item).deserialize(from)
     }
 }
 
-/// Tells a function what an item says: prefix, seconds to live and comment. Nothing is kept, so
-/// that a million items are not a million allocations.
+/// Tells a function what an item says. Nothing is kept, so that a million items are not a million
+/// allocations.
 pub struct ReadItem<F>(pub F);
 
-impl<'de, T, F: FnOnce(&str, Option<u64>, &str) -> T> DeserializeSeed<'de> for ReadItem<F> {
+impl<'de, T, F: FnOnce(PutItem<&str>) -> T> DeserializeSeed<'de> for ReadItem<F> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
@@ -88,15 +98,18 @@ impl<'de, T, F: FnOnce(&str, Option<u64>, &str) -> T> DeserializeSeed<'de> for R
     }
 }
 
-impl<'de, T, F: FnOnce(&str, Option<u64>, &str) -> T> Visitor<'de> for ReadItem<F> {
+impl<'de, T, F: FnOnce(PutItem<&str>) -> T> Visitor<'de> for ReadItem<F> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a prefix, or { prefix, ttl_s, comment }")
+        f.write_str("a prefix, or { prefix, ttl_s, comment, created_at }")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Ok((self.0)(text, None, ""))
+        Ok((self.0)(PutItem {
+            prefix: text,
+            ..PutItem::default()
+        }))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
@@ -107,9 +120,15 @@ impl<'de, T, F: FnOnce(&str, Option<u64>, &str) -> T> Visitor<'de> for ReadItem<
             ttl_s: Option<u64>,
             #[serde(default)]
             comment: String,
+            created_at: Option<Timestamp>,
         }
         let object = Object::deserialize(MapAccessDeserializer::new(map))?;
-        Ok((self.0)(&object.prefix, object.ttl_s, &object.comment))
+        Ok((self.0)(PutItem {
+            prefix: &object.prefix,
+            ttl_s: object.ttl_s,
+            comment: &object.comment,
+            created_at: object.created_at,
+        }))
     }
 }
 
@@ -122,6 +141,7 @@ mod tests {
             prefix: "192.0.2.0/24".into(),
             ttl_s: Some(60),
             comment: "a \"note\"".into(),
+            created_at: Some(Timestamp::UNIX_EPOCH),
         }
     }
 
@@ -142,7 +162,7 @@ mod tests {
             (plain(), r#""192.0.2.1""#),
             (
                 full(),
-                r#"{"prefix":"192.0.2.0/24","ttl_s":60,"comment":"a \"note\""}"#,
+                r#"{"prefix":"192.0.2.0/24","ttl_s":60,"comment":"a \"note\"","created_at":"1970-01-01T00:00:00Z"}"#,
             ),
             (noted, r#"{"prefix":"192.0.2.1","comment":"x"}"#),
         ] {
@@ -164,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_no_item_is_refused_with_its_reason() {
         for (text, reason) in [
-            ("7", "a prefix, or { prefix, ttl_s, comment }"),
+            ("7", "a prefix, or { prefix, ttl_s, comment, created_at }"),
             ("{}", "missing field `prefix`"),
             (r#"{"prefix":"::","ttl":1}"#, "unknown field `ttl`"),
             (r#"{"prefix":"::","ttl_s":-1}"#, "invalid value"),

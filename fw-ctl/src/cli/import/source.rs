@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, ErrorKind, Read},
     os::unix::fs::FileExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -12,7 +12,8 @@ use indicatif::ProgressBar;
 
 use crate::{
     api::wire::{Code, MAX_ITEMS, ProblemBody},
-    listfile::{Format, Parsed, Reader},
+    cli::{failure::bad_input, import::database},
+    listfile::{Format, Parsed, Reader, Reading, fail2ban::DATABASE},
 };
 
 /// Read at a time.
@@ -21,6 +22,7 @@ const PIECE: usize = 256 << 10;
 /// Where prefixes come from.
 pub struct Source {
     input: Input,
+    path: PathBuf,
     /// As messages name it.
     name: String,
 }
@@ -41,7 +43,11 @@ impl Source {
             _ => open(path),
         };
         match input {
-            Ok(input) => Ok(Self { input, name }),
+            Ok(input) => Ok(Self {
+                input,
+                path: path.to_owned(),
+                name,
+            }),
             Err(error) => Err(unreadable(&name, &error)),
         }
     }
@@ -55,16 +61,26 @@ impl Source {
     }
 
     /// Reads all of it; the bar counts the bytes.
-    pub fn read(self, format: Format, bar: &ProgressBar) -> Result<Parsed, ProblemBody> {
-        let mut reader = Reader::new(format);
-        let read = match self.input {
-            Input::File(file, length) => in_two(&file, length, &mut reader, bar),
-            Input::Stream(mut stream) => {
-                each(&mut reader, bar, |piece| stream.read(piece)).map(drop)
+    pub fn read(self, reading: Reading, bar: &ProgressBar) -> Result<Parsed, ProblemBody> {
+        let parsed = match self.input {
+            Input::File(file, _) if is_database(&file, &reading) => {
+                database::read(&self.path, &file, &reading.now)
             }
-        };
-        read.map_err(|error| unreadable(&self.name, &error))?;
-        let parsed = reader.end();
+            Input::File(file, length) => {
+                let mut reader = Reader::new(reading);
+                let read = in_two(&file, length, &mut reader, bar);
+                read.map(|()| reader.end())
+                    .map_err(|error| unreadable(&self.name, &error))
+            }
+            Input::Stream(stream) => {
+                let mut reader = Reader::new(reading);
+                match stream_of(stream, &mut reader, bar) {
+                    Ok(true) => Ok(reader.end()),
+                    Ok(false) => Err(database_in_a_pipe(&self.name)),
+                    Err(error) => Err(unreadable(&self.name, &error)),
+                }
+            }
+        }?;
         match parsed.lines.len() > MAX_ITEMS {
             true => {
                 let message = format!("{} has more than {MAX_ITEMS} prefixes", self.name);
@@ -74,6 +90,37 @@ impl Source {
             false => Ok(parsed),
         }
     }
+}
+
+/// Whether it is fail2ban's database, and may be.
+fn is_database(file: &File, reading: &Reading) -> bool {
+    let mut head = [0; DATABASE.len()];
+    let format = reading.format;
+    matches!(format, Format::Auto | Format::Fail2ban)
+        && file.read_exact_at(&mut head, 0).is_ok()
+        && head == *DATABASE
+}
+
+/// Reads what comes in its own time, unless it is a database.
+fn stream_of(
+    mut stream: Box<dyn Read>,
+    reader: &mut Reader,
+    bar: &ProgressBar,
+) -> io::Result<bool> {
+    let mut head = Vec::new();
+    let length = DATABASE.len() as u64;
+    stream.by_ref().take(length).read_to_end(&mut head)?;
+    if head == DATABASE {
+        return Ok(false);
+    }
+    reader.push(&head);
+    each(reader, bar, |piece| stream.read(piece))?;
+    Ok(true)
+}
+
+fn database_in_a_pipe(name: &str) -> ProblemBody {
+    let message = format!("{name} is a database, which is no stream");
+    bad_input(message).with_hint("name the file: fw-ctl import /var/lib/fail2ban/fail2ban.sqlite3")
 }
 
 fn open(path: &Path) -> io::Result<Input> {
@@ -184,7 +231,8 @@ mod tests {
             let bar = ProgressBar::hidden();
             let source = Source::open(file.path()).expect("it is there");
             assert_eq!(source.length(), Some(text.len() as u64));
-            let parsed = source.read(Format::Auto, &bar).expect("it can be read");
+            let parsed = source.read(Format::Auto.into(), &bar);
+            let parsed = parsed.expect("it can be read");
             assert!(parsed == listfile::parse(&text, Format::Auto));
             assert_eq!(bar.position(), text.len() as u64);
         }

@@ -3,7 +3,7 @@
 use crate::{
     api::wire::{Code, ProblemBody, Refused},
     cli::failure::bad_input,
-    listfile::{Line, LineError, Parsed},
+    listfile::{Format, Line, LineError, Parsed},
 };
 
 /// Warnings of one file that are spelled out.
@@ -32,6 +32,49 @@ pub fn unread(file: &str, errors: &[LineError]) -> impl Iterator<Item = Refused>
             code: Code::BadInput,
             message: format!("{file}:{line}: {reason}: `{text}`"),
         })
+}
+
+/// Why a file is refused that has not the set that was asked for.
+pub fn without_set(file: &str, missing: &str, parsed: &Parsed) -> ProblemBody {
+    let problem = bad_input(format!("{file} has no set {missing}, nothing was imported"));
+    match parsed.sets.is_empty() {
+        true => problem.with_hint("--set is for what ipset and nft print"),
+        false => problem.with_hint(format!("it has {}", parsed.sets.join(", "))),
+    }
+}
+
+/// What else the file says, and what it does not say.
+pub fn not_taken(file: &str, parsed: &Parsed, chosen: bool) -> Vec<String> {
+    let spelled = parsed.left_out.iter().take(MAX_WARNINGS);
+    let mut warnings: Vec<String> = spelled
+        .map(|LineError { line, text, reason }| {
+            format!("{file}:{line}: left out: {reason}: `{text}`")
+        })
+        .collect();
+    let more = parsed.left_out.len() + parsed.more_left_out - warnings.len();
+    if more > 0 {
+        warnings.push(format!("{file}: {more} more are left out"));
+    }
+    if parsed.sets.len() > 1 && !chosen {
+        let mut sets = parsed.sets[..parsed.sets.len().min(MAX_WARNINGS)].join(", ");
+        if parsed.sets.len() > MAX_WARNINGS {
+            sets += ", ...";
+        }
+        warnings.push(format!(
+            "{file}: all its sets are read, {sets}: --set NAME reads one"
+        ));
+    }
+    let endless = parsed
+        .lines
+        .iter()
+        .filter(|line| line.ttl.is_none())
+        .count();
+    if parsed.format == Format::Fail2ban && endless > 0 {
+        warnings.push(format!(
+            "{file}: {endless} bans are for good here, as `banned` does not say when they end: `get JAIL banip --with-time` and the database do"
+        ));
+    }
+    warnings
 }
 
 /// Gives refused items the lines they come from.

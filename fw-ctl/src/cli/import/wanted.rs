@@ -38,7 +38,9 @@ impl Wanted {
     /// Of a file's lines. Of lines with the same prefix, one is left, with the latest end and the
     /// newest comment: as the daemon would have it.
     pub fn of(mut lines: Vec<Line>) -> Self {
-        let plain = |line: &Line| line.ttl.is_none() && line.comment.as_str().is_empty();
+        let plain = |line: &Line| {
+            line.ttl.is_none() && line.comment.as_str().is_empty() && line.created.is_none()
+        };
         let plain = lines.iter().all(plain);
         let mut kept = sorted(&lines);
         let all = kept.len();
@@ -95,6 +97,7 @@ impl Serialize for Wanted {
                 prefix: kept.prefix,
                 ttl_s: line.and_then(secs),
                 comment: line.map_or("", |line| line.comment.as_str()),
+                created_at: line.and_then(|line| line.created),
             }
         }))
     }
@@ -238,6 +241,14 @@ mod tests {
         assert_eq!(json!(wanted), expected);
         assert_eq!(wanted.covered, 3);
         assert_eq!(wanted.line(1).map(|line| line.line), Some(2));
+    }
+
+    #[test]
+    fn when_a_prefix_was_added_elsewhere_goes_out_with_it() {
+        let wanted =
+            wanted(r#"{"allowed_ips":[{"ip":"192.0.2.1","added":"2024-03-01T09:30:00Z"}]}"#);
+        let expected = json!([{"prefix": "192.0.2.1", "created_at": "2024-03-01T09:30:00Z"}]);
+        assert_eq!(json!(wanted), expected);
     }
 
     fn entries() -> impl Strategy<Value = Vec<(Prefix, Option<u64>)>> {

@@ -157,6 +157,7 @@ fn make(client: &Client, change: &Change) -> Result<String> {
             prefix: change.target.clone(),
             ttl_s: TTLS[change.ttl],
             comment: COMMENT.to_owned(),
+            ..PutItem::default()
         }],
         ..Put::default()
     };

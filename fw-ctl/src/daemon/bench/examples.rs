@@ -125,6 +125,7 @@ mod tests {
                     prefix: prefix.parse().expect("a prefix"),
                     deadline: None,
                     comment: Comment::default(),
+                    created: None,
                 }],
                 strict: false,
             };

@@ -13,7 +13,10 @@ use crate::{
     api::wire::{Code, MAX_ITEMS, PutItem, ReadItem, Refused},
     daemon::problem::{Failure, bad_input},
     host::clock,
-    policy::{entry::Item, time::Now},
+    policy::{
+        entry::Item,
+        time::{Now, WallSecs},
+    },
 };
 
 /// Warnings of one request that are kept.
@@ -37,7 +40,13 @@ impl Requested {
     pub(in crate::daemon) fn of(items: &[PutItem], now: Now) -> Self {
         let mut requested = Self::default();
         for item in items {
-            requested.take(&item.prefix, item.ttl_s, &item.comment, now);
+            let item = PutItem {
+                prefix: &*item.prefix,
+                ttl_s: item.ttl_s,
+                comment: &*item.comment,
+                created_at: item.created_at,
+            };
+            requested.take(&item, now);
         }
         requested
     }
@@ -64,13 +73,13 @@ impl Requested {
         move |index| index + before.partition_point(|before| *before <= index)
     }
 
-    fn take(&mut self, prefix: &str, ttl_s: Option<u64>, comment: &str, now: Now) {
+    fn take(&mut self, asked: &PutItem<&str>, now: Now) {
         let index = self.total;
         self.total += 1;
         if self.total > MAX_ITEMS {
             return;
         }
-        match read_item(prefix, ttl_s, comment, now) {
+        match read_item(asked, now) {
             Ok((item, warning)) => {
                 self.items.push(item);
                 if self.warnings.len() < MAX_WARNINGS {
@@ -78,7 +87,7 @@ impl Requested {
                 }
             }
             Err(failure) => self.refused.push(Refused {
-                prefix: prefix.to_owned(),
+                prefix: asked.prefix.to_owned(),
                 index,
                 code: failure.code,
                 message: failure.message,
@@ -101,9 +110,7 @@ impl<'de> Deserialize<'de> for Requested {
                 let mut requested = Requested::default();
                 let mut more = true;
                 while more {
-                    let item = ReadItem(|prefix: &str, ttl_s, comment: &str| {
-                        requested.take(prefix, ttl_s, comment, self.0);
-                    });
+                    let item = ReadItem(|item: PutItem<&str>| requested.take(&item, self.0));
                     more = items.next_element_seed(item)?.is_some();
                 }
                 Ok(requested)
@@ -113,23 +120,23 @@ impl<'de> Deserialize<'de> for Requested {
     }
 }
 
-fn read_item(
-    prefix: &str,
-    ttl_s: Option<u64>,
-    comment: &str,
-    now: Now,
-) -> Result<(Item, Option<String>), Failure> {
-    let (prefix, warning) = read_prefix(prefix)?;
+fn read_item(asked: &PutItem<&str>, now: Now) -> Result<(Item, Option<String>), Failure> {
+    let (prefix, warning) = read_prefix(asked.prefix)?;
     let deadline = now
-        .end_of(ttl_s)
+        .end_of(asked.ttl_s)
         .map_err(|error| bad_input(format!("{prefix}: ttl_s: {error}")))?;
-    let comment = comment
+    let comment = asked
+        .comment
         .parse()
         .map_err(|error| bad_input(format!("{prefix}: {error}")))?;
     let item = Item {
         prefix,
         deadline,
         comment,
+        // Nothing was added in the future.
+        created: asked
+            .created_at
+            .map(|time| WallSecs(time.as_second()).min(now.wall)),
     };
     Ok((item, warning))
 }
@@ -175,6 +182,25 @@ mod tests {
 
         let position = Requested::positions(&requested.refused);
         assert_eq!([0, 1, 2].map(position), [0, 3, 5]);
+    }
+
+    #[test]
+    fn nothing_was_added_in_the_future() {
+        let requested = requested(
+            r#"["::1",{"prefix":"::2","created_at":"2024-03-01T09:30:00Z"},{"prefix":"::3","created_at":"2124-03-01T09:30:00Z"}]"#,
+        );
+        let now = clock::now().wall;
+        let created = |item: &Item| item.created.map(|wall| wall.0);
+        assert_eq!(
+            requested
+                .items
+                .iter()
+                .map(created)
+                .take(2)
+                .collect::<Vec<_>>(),
+            [None, Some(1_709_285_400)]
+        );
+        assert!(requested.items[2].created.is_some_and(|wall| wall <= now));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Feeds, Running,
-    look::{How, judged},
+    Added, Feeds, Running,
+    look::{How, Judged, judged},
     state::State,
 };
 use crate::{
@@ -29,6 +29,7 @@ impl Feeds {
         dry_run: bool,
         by: String,
     ) -> Result<(bool, FeedDone), Failure> {
+        let _turn = self.0.adding.lock().await;
         let feed = Arc::new(Feed::read(&put)?);
         let (wanted, asked) = (Arc::clone(&feed), put.clone());
         let is_there = handle.call(move |owner| owner.feed_is_there(&asked, &wanted));
@@ -40,23 +41,23 @@ impl Feeds {
         }
         let _room = self.room().await;
         handle.refresh_guard().await?;
-        let found = self.find(&feed, How::Forced).await?;
-        let nothing = || Failure::new(Code::Internal, "the source was not asked");
-        let mut judged = judged(Arc::clone(&feed), found.ok_or_else(nothing)?).await?;
-        let items = std::mem::take(&mut judged.taken.items);
-        let adding = Arc::clone(&feed);
-        let changed = handle.change(move |owner| owner.feed_add(put, adding, items, dry_run, &by));
-        let changed = changed.await?;
-        let summary = judged.summary();
-        let due = Self::due_after(&feed, summary.checked_at);
-        let state = State::good(&summary, changed.refused.len(), due);
+        let found = self.find(&feed, None, How::Forced).await?;
+        let Judged { text, about, taken } = judged(Arc::clone(&feed), found).await?;
+        let adding = Added {
+            put,
+            feed: Arc::clone(&feed),
+        };
+        let known = about.clone();
+        let changed = handle
+            .change(move |owner| owner.feed_add(adding, taken.items, &known, dry_run, &by))
+            .await?;
+        let due = Self::due_after(&feed, about.checked_at);
+        let state = State::good(&about, taken.unread, changed.refused.len(), due);
         let shown = state.shown(&feed, Origin::Local, Timestamp::now(), Instant::now());
         if !dry_run {
-            // Without it the whole list is asked for again after a restart.
-            let kept = self.keep_copy(&feed, judged).await;
-            self.0.states.lock().insert(feed.name.clone(), state);
+            self.keep_copy(&feed, text).await;
             self.renew(handle).await?;
-            kept?;
+            self.note(&feed.name, state);
         }
         let feed = shown;
         Ok((!dry_run, FeedDone { feed, changed }))
@@ -93,7 +94,7 @@ impl Feeds {
         let kept = self.named(name)?;
         let how = match force {
             true => How::Forced,
-            false => How::Everywhere,
+            false => How::Usual,
         };
         let changed = self.look(handle, &kept, how).await?;
         kept.moved.notify_one();

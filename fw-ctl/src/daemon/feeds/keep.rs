@@ -1,6 +1,6 @@
 //! Feeds as the owner of the policy knows them: which there are, and what is in their lists.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     api::wire::{Changed, Code, FeedPut},
@@ -10,7 +10,10 @@ use crate::{
         owner::{Owner, counts},
         problem::{Failure, bad_input},
     },
-    feed::Feed,
+    feed::{
+        Feed, Source,
+        copy::{About, Copy},
+    },
     host::clock,
     policy::{
         change::{Change, Draft},
@@ -18,6 +21,7 @@ use crate::{
         rule::Origin,
         time::Now,
     },
+    store,
 };
 
 /// Feeds that can be added.
@@ -27,8 +31,9 @@ const MAX_FEEDS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Added {
     /// As it was asked for.
-    put: FeedPut,
-    feed: Arc<Feed>,
+    pub put: FeedPut,
+    /// What that means.
+    pub feed: Arc<Feed>,
 }
 
 impl Added {
@@ -55,11 +60,6 @@ impl Added {
             feed: Arc::new(feed),
         })
     }
-
-    /// As it is kept.
-    fn text(&self) -> String {
-        serde_json::to_string(&self.put).expect("texts and numbers are JSON")
-    }
 }
 
 impl Owner {
@@ -78,19 +78,55 @@ impl Owner {
             .collect()
     }
 
-    /// Keeps from now on what there is by now.
+    /// Keeps from now on what there is by now, and forgets what was known of others.
     pub(in crate::daemon) fn renew_feeds(&mut self, handle: &Handle) {
-        self.feeds.set(handle, self.feeds_wanted());
+        let wanted = self.feeds_wanted();
+        let result = self.forget_feeds(&wanted);
+        self.note("lists of former feeds", result);
+        let in_force = |feed: &Arc<Feed>| self.feed_in_force(feed).ok().flatten();
+        let wanted = wanted.into_iter().map(|(feed, origin)| {
+            let about = in_force(&feed);
+            (feed, origin, about)
+        });
+        let wanted = wanted.collect();
+        self.feeds.set(handle, wanted);
         self.note_feeds();
+    }
+
+    fn forget_feeds(&mut self, wanted: &[(Arc<Feed>, Origin)]) -> Result<(), Failure> {
+        let names: BTreeSet<&ListName> = wanted.iter().map(|(feed, _)| &feed.name).collect();
+        Copy::retain(self.store.directory(), &names);
+        let is_gone = |name: &String| !names.iter().any(|kept| kept.as_str() == name);
+        let known = self.store.feed_lists()?.into_keys();
+        let gone: Vec<String> = known.filter(is_gone).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let change = self.store.begin()?;
+        for name in &gone {
+            change.write_feed_list(name, None)?;
+        }
+        Ok(change.commit()?)
+    }
+
+    /// What is known of the list in force, if it is of this feed.
+    pub(super) fn feed_in_force(&self, feed: &Feed) -> Result<Option<About>, Failure> {
+        let mut known = self.store.feed_lists()?;
+        let about = known.remove(feed.name.as_str());
+        // What an earlier version wrote down is as good as nothing.
+        let about = about.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(about.filter(|about: &About| about.is_of(feed)))
     }
 
     /// An alarm, as long as a list cannot be brought up to date.
     pub(in crate::daemon) fn note_feeds(&mut self) {
-        let result = match self.feeds.problems().as_slice() {
-            [] => Ok(()),
-            problems => Err(Failure::new(Code::Upstream, problems.join("; "))),
-        };
-        self.note("feeds", result);
+        let problems = self.feeds.problems().join("; ");
+        let message = (!problems.is_empty()).then(|| format!("feeds: {problems}"));
+        if self.alarm("feeds", message.clone())
+            && let Some(message) = message
+        {
+            tracing::error!("{message}");
+        }
     }
 
     /// Gives the list of a feed exactly these entries, in one step. Those that would cut somebody
@@ -99,6 +135,7 @@ impl Owner {
         &mut self,
         feed: &Feed,
         items: Vec<Item>,
+        about: &About,
     ) -> Result<Changed, Failure> {
         if !self
             .feeds_wanted()
@@ -110,12 +147,24 @@ impl Owner {
         }
         let now = clock::now();
         let draft = self.exactly(feed, items, now)?;
-        let changed = told(feed, &draft);
-        if !draft.is_empty() {
-            self.commit(&draft, now, &format!("feed {}", feed.name))?;
-            self.revised();
+        let by = format!("feed {}", feed.name);
+        let text = about_text(about);
+        let name = feed.name.as_str();
+        match draft.is_empty() {
+            // A file that is as it was is known as it was.
+            true if matches!(feed.source, Source::File(_)) => {}
+            true => {
+                let change = self.store.begin()?;
+                change.write_feed_list(name, Some(&text))?;
+                change.commit()?;
+            }
+            false => {
+                let also = |change: &store::Change<'_>| change.write_feed_list(name, Some(&text));
+                self.commit_with(&draft, now, &by, also)?;
+                self.revised();
+            }
         }
-        Ok(changed)
+        Ok(told(feed, &draft))
     }
 
     fn exactly(&self, feed: &Feed, items: Vec<Item>, now: Now) -> Result<Draft, Failure> {
@@ -176,37 +225,38 @@ impl Owner {
     /// Adds a feed with these entries.
     pub(super) fn feed_add(
         &mut self,
-        put: FeedPut,
-        feed: Arc<Feed>,
+        added: Added,
         items: Vec<Item>,
+        about: &About,
         dry_run: bool,
         by: &str,
     ) -> Result<Changed, Failure> {
+        let Added { put, feed } = &added;
         // Meanwhile somebody else may have.
-        if self.feed_is_there(&put, &feed)? {
+        if self.feed_is_there(put, feed)? {
             return Ok(Changed::default());
         }
         let now = clock::now();
-        let draft = self.exactly(&feed, items, now)?;
+        let draft = self.exactly(feed, items, now)?;
+        let changed = told(feed, &draft);
         if dry_run {
-            return Ok(told(&feed, &draft));
+            return Ok(changed);
         }
-        let detail = format!("feed {} added", feed.name);
+        let name = feed.name.to_string();
         let mut feeds = self.feeds_added.clone();
-        feeds.push(Added {
-            put,
-            feed: Arc::clone(&feed),
-        });
-        let before = self.keep_feeds(feeds, now, by, &detail)?;
-        if let Err(failure) = self.commit(&draft, now, by) {
-            self.keep_feeds(before, now, by, &format!("{detail} in vain"))?;
-            return Err(failure);
-        }
+        feeds.push(added);
+        let (texts, about) = (texts(&feeds), about_text(about));
+        self.commit_with(&draft, now, by, |change| {
+            change.write_feeds(&texts)?;
+            change.write_feed_list(&name, Some(&about))
+        })?;
+        self.feeds_added = feeds;
+        self.tell(now, by, &format!("feed {name} added"));
         self.revised();
-        Ok(told(&feed, &draft))
+        Ok(changed)
     }
 
-    /// Removes a feed that was added, with its list.
+    /// Removes a feed that was added, with its list, unless the configuration keeps that by now.
     pub(super) fn feed_remove(
         &mut self,
         name: &ListName,
@@ -216,42 +266,41 @@ impl Owner {
         let mut feeds = self.feeds_added.clone();
         feeds.retain(|added| added.feed.name != *name);
         if feeds.len() == self.feeds_added.len() {
-            let message = format!("feed {name} is the configuration's");
-            return Err(bad_input(message).with_hint("remove its table `[[list]]`, and reload"));
+            let message = format!("feed {name} is not one that was added by command");
+            return Err(bad_input(message).with_hint(
+                "if it is the configuration's, remove its table `[[list]]` and reload",
+            ));
         }
         let now = clock::now();
-        let draft = match self.policy.list_id(name) {
+        let is_configured = self.config.lists.iter().any(|feed| feed.name == *name);
+        let draft = match self.policy.list_id(name).filter(|_| !is_configured) {
             Some(_) => self
                 .policy
                 .prepare(Change::Flush { list: name.clone() }, now)?,
             None => Draft::default(),
         };
         if !dry_run {
-            self.commit(&draft, now, by)?;
-            self.keep_feeds(feeds, now, by, &format!("feed {name} removed"))?;
+            let texts = texts(&feeds);
+            self.commit_with(&draft, now, by, |change| change.write_feeds(&texts))?;
+            self.feeds_added = feeds;
+            self.tell(now, by, &format!("feed {name} removed"));
             self.revised();
         }
         Ok(counts(&draft))
     }
+}
 
-    /// Writes down which feeds were added; says which were before.
-    fn keep_feeds(
-        &mut self,
-        feeds: Vec<Added>,
-        now: Now,
-        by: &str,
-        detail: &str,
-    ) -> Result<Vec<Added>, Failure> {
-        let texts = feeds
-            .iter()
-            .map(|added| (added.feed.name.as_str(), added.text()));
-        let change = self.store.begin()?;
-        change.write_feeds(texts)?;
-        change.record(now, by, detail)?;
-        change.commit()?;
-        self.tell(now, by, detail);
-        Ok(std::mem::replace(&mut self.feeds_added, feeds))
-    }
+/// Feeds as they are written down, by their names.
+fn texts(feeds: &[Added]) -> Vec<(String, String)> {
+    let text = |added: &Added| {
+        let text = serde_json::to_string(&added.put).expect("texts and numbers are JSON");
+        (added.feed.name.to_string(), text)
+    };
+    feeds.iter().map(text).collect()
+}
+
+fn about_text(about: &About) -> String {
+    serde_json::to_string(about).expect("texts and numbers are JSON")
 }
 
 /// What becomes of the list of a feed.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use tokio::task::spawn_blocking;
 use url::Url;
 
@@ -11,25 +11,24 @@ use crate::{
     api::wire::{Changed, Code},
     daemon::{
         handle::Handle,
+        owner::wire_time,
         problem::{Failure, bad_input},
     },
     feed::{
-        Answer, Feed, Fetched, Refused, Source, Taken, Trouble, Validators, copy::About, fetch,
-        judge,
+        Answer, Feed, Fetched, Refused, Size, Source, Taken, Trouble, Validators, copy::About,
+        fetch, judge,
     },
     host::{clock, files::read_regular},
-    listfile::Reader,
-    policy::time::WallSecs,
+    listfile::{Reader, Reading},
+    policy::time::{Now, WallSecs},
 };
 
-/// Where is looked, and what is believed.
+/// What is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
-    /// What is had already.
-    AtHome,
-    /// What the source has.
-    Everywhere,
-    /// What the source has, however much of it is new.
+    /// What is near to what it was.
+    Usual,
+    /// However much of it is new.
     Forced,
 }
 
@@ -37,18 +36,15 @@ pub(super) enum How {
 pub(super) struct Found {
     text: Vec<u8>,
     about: About,
-    /// Entries of the last good one, where that matters.
-    before: Option<usize>,
-    /// Whether it is to be kept.
-    is_new: bool,
+    /// How large the last one was, where that matters.
+    before: Option<Size>,
 }
 
 /// What of it is taken.
 pub(super) struct Judged {
-    text: Vec<u8>,
-    about: About,
-    pub(super) taken: Taken,
-    is_new: bool,
+    pub text: Vec<u8>,
+    pub about: About,
+    pub taken: Taken,
 }
 
 impl Feeds {
@@ -66,18 +62,9 @@ impl Feeds {
         let (feed, name) = (&kept.feed, &kept.feed.name);
         let before = self.state(name);
         let (state, result) = match self.look_and_apply(handle, feed, how).await {
-            // Nothing is had yet, and nothing is wrong with that.
-            Ok(None) => return Ok(Changed::default()),
-            Ok(Some((judged, changed))) => {
-                let due = Self::due_after(feed, judged.checked_at);
-                let state = State::good(&judged, changed.refused.len(), due);
-                (state, Ok(changed))
-            }
+            Ok((state, changed)) => (state, Ok(changed)),
             Err(failure) => {
-                let due = match how {
-                    How::AtHome => None,
-                    _ => Self::due_again(feed, before.failures + 1, failure.retry_after_s),
-                };
+                let due = Self::due_again(feed, before.failures + 1, failure.retry_after_s);
                 (before.failed(failure.to_string(), due), Err(failure))
             }
         };
@@ -96,177 +83,160 @@ impl Feeds {
         handle: &Handle,
         feed: &Arc<Feed>,
         how: How,
-    ) -> Result<Option<(Summary, Changed)>, Failure> {
+    ) -> Result<(State, Changed), Failure> {
         let _room = self.room().await;
-        let Some(found) = self.find(feed, how).await? else {
-            return Ok(None);
-        };
-        let mut judged = judged(Arc::clone(feed), found).await?;
+        let asked = Arc::clone(feed);
+        let had = handle
+            .call(move |owner| owner.feed_in_force(&asked))
+            .await?;
+        let found = self.find(feed, had, how).await?;
+        let Judged { text, about, taken } = judged(Arc::clone(feed), found).await?;
         handle.refresh_guard().await?;
-        let items = std::mem::take(&mut judged.taken.items);
-        let wanted = Arc::clone(feed);
-        let changed = handle.change(move |owner| owner.take_feed(&wanted, items));
+        let (wanted, known) = (Arc::clone(feed), about.clone());
+        let changed = handle.change(move |owner| owner.take_feed(&wanted, taken.items, &known));
         let changed = changed.await?;
-        let summary = judged.summary();
-        self.keep_copy(feed, judged).await?;
-        Ok(Some((summary, changed)))
+        self.keep_copy(feed, text).await;
+        let due = Self::due_after(feed, about.checked_at);
+        let state = State::good(&about, taken.unread, changed.refused.len(), due);
+        Ok((state, changed))
     }
 
-    /// What the source has, or what is had of it; `None` where that is nothing.
-    pub(super) async fn find(&self, feed: &Feed, how: How) -> Result<Option<Found>, Failure> {
+    /// What the source has; where that is what is in force, its copy.
+    pub(super) async fn find(
+        &self,
+        feed: &Arc<Feed>,
+        had: Option<About>,
+        how: How,
+    ) -> Result<Found, Failure> {
         match &feed.source {
-            // The file itself is what is had.
-            Source::File(_) if how == How::AtHome => Ok(None),
-            Source::File(path) => read(path).await.map(Some),
-            Source::Url(url) => self.ask(feed, url, how).await,
+            Source::File(path) => read(feed, path).await,
+            Source::Url(url) => self.ask(feed, url, had, how).await,
         }
     }
 
-    async fn ask(&self, feed: &Feed, url: &Url, how: How) -> Result<Option<Found>, Failure> {
-        let (copy, from) = (self.copy_of(feed), url.to_string());
-        let had = blocking(move || Ok(copy.about(&from))).await?;
-        let asked_at = |about: &About| match how {
-            How::AtHome => about.checked_at,
-            _ => Timestamp::now(),
-        };
-        let answer = match (how, &had) {
-            (How::AtHome, None) => return Ok(None),
-            (How::AtHome, Some(_)) => Answer::Unchanged,
-            _ => {
-                let called = had.as_ref().map(|about| &about.validators);
-                fetch(&self.0.door, url, called, &feed.bounds).await?
+    async fn ask(
+        &self,
+        feed: &Feed,
+        url: &Url,
+        had: Option<About>,
+        how: How,
+    ) -> Result<Found, Failure> {
+        let before = had.as_ref().map(|about| about.size);
+        let before = before.filter(|_| how == How::Usual);
+        if let Some(had) = had {
+            let answer = fetch(&self.0.door, url, Some(&had.validators), &feed.bounds).await?;
+            match answer {
+                Answer::New(fetched) => return Ok(Found::new(feed, fetched, before)),
+                Answer::Unchanged => {
+                    let (copy, hash) = (self.copy_of(feed), had.hash);
+                    if let Some(text) = blocking(move || Ok(copy.text(&hash))).await? {
+                        let about = About {
+                            checked_at: Timestamp::now(),
+                            ..had
+                        };
+                        // It was judged when it came.
+                        let before = None;
+                        return Ok(Found {
+                            text,
+                            about,
+                            before,
+                        });
+                    }
+                }
             }
-        };
-        match (answer, had) {
-            (Answer::New(Fetched { text, validators }), had) => Ok(Some(Found {
-                text,
-                about: about(url.as_str(), validators),
-                before: had
-                    .filter(|_| how != How::Forced)
-                    .map(|about| about.entries),
-                is_new: true,
-            })),
-            (Answer::Unchanged, Some(about)) => {
-                let copy = self.copy_of(feed);
-                let text = blocking(move || {
-                    copy.text().map_err(|error| {
-                        // Without it, the whole list is asked for the next time.
-                        copy.remove();
-                        let message = format!("cannot read the copy of the list: {error}");
-                        Failure::new(Code::Store, message)
-                    })
-                });
-                Ok(Some(Found {
-                    text: text.await?,
-                    about: About {
-                        checked_at: asked_at(&about),
-                        ..about
-                    },
-                    before: None,
-                    is_new: false,
-                }))
-            }
-            (Answer::Unchanged, None) => Ok(None),
+        }
+        // Without a copy, the whole list.
+        match fetch(&self.0.door, url, None, &feed.bounds).await? {
+            Answer::New(fetched) => Ok(Found::new(feed, fetched, before)),
+            Answer::Unchanged => Err(Trouble::from("the server answered 304".to_owned()).into()),
         }
     }
 
-    /// Keeps what was applied.
-    pub(super) async fn keep_copy(&self, feed: &Feed, judged: Judged) -> Result<(), Failure> {
+    /// Keeps the text of what is in force. Without it, the whole list is asked for again the next time.
+    pub(super) async fn keep_copy(&self, feed: &Feed, text: Vec<u8>) {
         if matches!(feed.source, Source::File(_)) {
-            return Ok(());
+            return;
         }
         let copy = self.copy_of(feed);
-        let keep = move || {
-            let kept = match judged.is_new {
-                true => copy.keep(&judged.text, &judged.about),
-                false => copy.note(&judged.about),
-            };
-            kept.map_err(|error| {
-                let message = format!("the list is in force, but no copy can be kept: {error}");
-                Failure::new(Code::Store, message)
-            })
-        };
-        blocking(keep).await
-    }
-}
-
-/// What a state says of a list.
-pub(super) struct Summary {
-    /// Prefixes in it.
-    pub entries: usize,
-    /// Lines of it that nobody could read.
-    pub unread: usize,
-    /// When it came.
-    pub fetched_at: Timestamp,
-    /// When it was last looked at.
-    pub checked_at: Timestamp,
-}
-
-impl Judged {
-    pub(super) fn summary(&self) -> Summary {
-        Summary {
-            entries: self.taken.entries,
-            unread: self.taken.unread,
-            fetched_at: self.about.fetched_at,
-            checked_at: self.about.checked_at,
+        let kept = blocking(move || {
+            let kept = copy.keep(&text);
+            kept.map_err(|error| Failure::new(Code::Store, error.to_string()))
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(feed = %feed.name, %error, "no copy of the list can be kept");
         }
     }
 }
 
-async fn read(path: &Path) -> Result<Found, Failure> {
-    let path = path.to_owned();
+impl Found {
+    fn new(feed: &Feed, fetched: Fetched, before: Option<Size>) -> Self {
+        let Fetched { text, validators } = fetched;
+        Self {
+            about: About::new(feed, &text, validators, Timestamp::now()),
+            text,
+            before,
+        }
+    }
+}
+
+async fn read(feed: &Arc<Feed>, path: &Path) -> Result<Found, Failure> {
+    let (feed, path) = (Arc::clone(feed), path.to_owned());
     blocking(move || {
-        let text = read_regular(&path)
-            .map_err(|error| bad_input(format!("cannot read {}: {error}", path.display())))?;
-        Ok(Found {
+        let text = read_file(&feed, &path)?;
+        let fetched = Fetched {
             text: text.into_bytes(),
-            about: about("", Validators::default()),
-            before: None,
-            is_new: true,
-        })
+            validators: Validators::default(),
+        };
+        Ok(Found::new(&feed, fetched, None))
     })
     .await
 }
 
-/// Of what came just now.
-fn about(url: &str, validators: Validators) -> About {
-    let now = Timestamp::now();
-    About {
-        url: url.to_owned(),
-        validators,
-        fetched_at: now,
-        checked_at: now,
-        entries: 0,
+/// The text of a feed that is a file.
+///
+/// # Errors
+/// It cannot be read, or is too large.
+pub(in crate::daemon) fn read_file(feed: &Feed, path: &Path) -> Result<String, Failure> {
+    let name = &feed.name;
+    let shown = path.display();
+    let text = read_regular(path)
+        .map_err(|error| bad_input(format!("cannot read list {name} from {shown}: {error}")))?;
+    match text.len() > feed.bounds.bytes {
+        true => {
+            let most = feed.bounds.bytes;
+            Err(bad_input(format!("{shown} is larger than {most} bytes"))
+                .with_hint("`max_bytes` of the list says how large it may be"))
+        }
+        false => Ok(text),
+    }
+}
+
+/// How the text of a feed is read.
+pub(in crate::daemon) fn reading(feed: &Feed, now: Now) -> Reading {
+    Reading {
+        format: feed.format,
+        most: Some(feed.bounds.entries),
+        now: wire_time(now.wall).to_zoned(TimeZone::system()),
+        ..Reading::default()
     }
 }
 
 /// Reads what was found, and judges it.
 pub(super) async fn judged(feed: Arc<Feed>, found: Found) -> Result<Judged, Failure> {
-    /// Between two looks at how much it is by now.
-    const PIECE: usize = 64 << 10;
     blocking(move || {
         let Found {
             text,
             mut about,
             before,
-            is_new,
         } = found;
-        let mut reader = Reader::new(feed.format);
-        for piece in text.chunks(PIECE) {
-            reader.push(piece);
-            if reader.prefixes() > feed.bounds.entries {
-                break;
-            }
-        }
+        let now = clock::now();
         let fetched = WallSecs(about.fetched_at.as_second());
-        let taken = judge(&feed, reader.end(), before, fetched, clock::now())?;
-        about.entries = taken.entries;
-        Ok(Judged {
-            text,
-            about,
-            taken,
-            is_new,
-        })
+        let mut reader = Reader::new(reading(&feed, now));
+        reader.push(&text);
+        let taken = judge(&feed, reader.end(), before, fetched, now);
+        let taken = taken.map_err(|refused| refused.of(&feed))?;
+        about.size = taken.size;
+        Ok(Judged { text, about, taken })
     })
     .await
 }
@@ -290,19 +260,23 @@ impl From<Trouble> for Failure {
     }
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        let message = refused.to_string();
-        match refused {
-            Refused::Changed { .. } => Self::new(Code::Conflict, message)
-                .with_hint("look at it; `fw-ctl feed refresh NAME --force` takes it all the same"),
-            Refused::TooMany { .. } => Self::new(Code::BadInput, message)
-                .with_hint("`max_entries` of the feed says how many"),
-            Refused::TooWide { .. } => Self::new(Code::BadInput, message)
-                .with_hint("`widest_ipv4` and `widest_ipv6` of the feed say how wide"),
-            Refused::Unreadable { .. } | Refused::Other { .. } => {
-                Self::new(Code::BadInput, message)
+impl Refused {
+    /// As it is told, with what to do about it.
+    pub(in crate::daemon) fn of(&self, feed: &Feed) -> Failure {
+        let failure = |code| Failure::new(code, self.to_string());
+        match self {
+            Self::Changed { .. } | Self::Further { .. } => {
+                let name = &feed.name;
+                let hint = "takes it all the same, when you have looked at it";
+                failure(Code::Conflict)
+                    .with_hint(format!("`fw-ctl feed refresh {name} --force` {hint}"))
             }
+            Self::TooMany { .. } => {
+                failure(Code::BadInput).with_hint("`max_entries` of the list says how many")
+            }
+            Self::TooWide { .. } => failure(Code::BadInput)
+                .with_hint("`widest_ipv4` and `widest_ipv6` of the list say how wide"),
+            Self::Unreadable { .. } | Self::Other { .. } => failure(Code::BadInput),
         }
     }
 }

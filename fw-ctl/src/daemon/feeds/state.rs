@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::look::Summary;
-use crate::{api::wire, feed::Feed, policy::rule::Origin};
+use crate::{
+    api::wire,
+    feed::{Feed, copy::About},
+    policy::rule::Origin,
+};
 
 /// How a feed is.
 #[derive(Clone, Debug, Default)]
@@ -28,17 +31,23 @@ pub(super) struct State {
 }
 
 impl State {
-    /// After a look that went well.
-    pub fn good(summary: &Summary, left_out: usize, due: Option<Instant>) -> Self {
+    /// Of the list in force, as it was written down.
+    pub fn of(about: &About, due: Option<Instant>) -> Self {
         Self {
-            entries: Some(summary.entries),
-            unread: summary.unread,
-            left_out,
-            fetched_at: Some(summary.fetched_at),
-            checked_at: Some(summary.checked_at),
+            entries: Some(about.size.entries),
+            fetched_at: Some(about.fetched_at),
+            checked_at: Some(about.checked_at),
             due,
-            failures: 0,
-            problem: None,
+            ..Self::default()
+        }
+    }
+
+    /// After a look that went well.
+    pub fn good(about: &About, unread: usize, left_out: usize, due: Option<Instant>) -> Self {
+        Self {
+            unread,
+            left_out,
+            ..Self::of(about, due)
         }
     }
 

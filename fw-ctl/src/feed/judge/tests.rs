@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     api::wire::{FeedPut, Hidden},
     feed::Feed,
-    listfile::{Format, parse},
+    listfile::{Format, Reading, parse},
     policy::time::BootSecs,
 };
 
@@ -29,10 +29,23 @@ fn now(boot: u64, wall: i64) -> Now {
     }
 }
 
+fn read(feed: &Feed, text: &str) -> Parsed {
+    let reading = Reading {
+        most: Some(feed.bounds.entries),
+        ..Format::Auto.into()
+    };
+    parse(text, reading)
+}
+
 /// What becomes of a text that came just now.
 fn judged(feed: &Feed, text: &str, before: Option<usize>) -> Result<Taken, Refused> {
     let now = now(100, 1000);
-    judge(feed, parse(text, Format::Auto), before, now.wall, now)
+    let before = before.map(|entries| Size {
+        entries,
+        lasting: entries,
+        reach: entries as u64,
+    });
+    judge(feed, read(feed, text), before, now.wall, now)
 }
 
 fn hosts(number: usize) -> String {
@@ -45,13 +58,14 @@ fn hosts(number: usize) -> String {
 #[test]
 fn a_change_by_half_is_believed_and_by_more_is_not() {
     let changed =
-        |before, now| judged(&url(), &hosts(now), Some(before)).map(|taken| taken.entries);
+        |before, now| judged(&url(), &hosts(now), Some(before)).map(|taken| taken.size.entries);
     for (before, now) in [
         (100, 50),
         (100, 150),
         (100, 100),
         (1, 1),
         (0, 0),
+        (0, 5),
         (3, 2),
         (3, 4),
     ] {
@@ -65,15 +79,52 @@ fn a_change_by_half_is_believed_and_by_more_is_not() {
         (1, 2),
         (3, 1),
         (3, 5),
-        (0, 1),
     ] {
         let refused = Err(Refused::Changed { before, now });
         assert_eq!(changed(before, now), refused, "{before} to {now}");
     }
     assert_eq!(
-        judged(&url(), &hosts(500), None).map(|taken| taken.entries),
+        judged(&url(), &hosts(500), None).map(|taken| taken.size.entries),
         Ok(500)
     );
+}
+
+#[test]
+fn what_is_named_twice_or_ends_before_the_next_look_is_no_entry_that_stays() {
+    let before = Some(100);
+    let refused = Err(Refused::Changed {
+        before: 100,
+        now: 1,
+    });
+    assert_eq!(judged(&url(), &"192.0.2.1\n".repeat(100), before), refused);
+    let ending = hosts(100).replace('\n', ",59m\n");
+    let refused = Err(Refused::Changed {
+        before: 100,
+        now: 0,
+    });
+    assert_eq!(judged(&url(), &ending, before), refused);
+    let lasting = hosts(100).replace('\n', ",1h\n");
+    judged(&url(), &lasting, before).expect("an hour later is looked again");
+}
+
+#[test]
+fn as_many_entries_that_reach_much_further_are_not_believed() {
+    let networks = |length: u8| -> String {
+        (1..=100)
+            .map(|octet| format!("{octet}.0.0.0/{length}\n"))
+            .collect()
+    };
+    let refused = judged(&url(), &networks(8), Some(100)).expect_err("too far");
+    assert_eq!(
+        refused,
+        Refused::Further {
+            before: 100,
+            now: 100 << 24
+        }
+    );
+    // Less than a /8 in all is no matter, though it is much more than before.
+    judged(&url(), &networks(16), Some(100)).expect("near enough");
+    judged(&url(), &networks(8), None).expect("the first one");
 }
 
 #[test]
@@ -155,7 +206,7 @@ fn a_line_that_says_the_opposite_refuses_the_list() {
     );
     let allow = feed("https://lists.example/", |put| put.action = "allow".into());
     assert_eq!(
-        judged(&allow, allowlist, None).map(|taken| taken.entries),
+        judged(&allow, allowlist, None).map(|taken| taken.size.entries),
         Ok(1)
     );
 }
@@ -164,9 +215,9 @@ fn a_line_that_says_the_opposite_refuses_the_list() {
 fn what_ends_ends_so_long_after_the_list_came_whenever_it_is_applied() {
     let text = "192.0.2.1,60s\n192.0.2.2,10m\n192.0.2.3\n";
     let at = |boot, wall| {
-        let parsed = parse(text, Format::Auto);
+        let parsed = read(&url(), text);
         let taken = judge(&url(), parsed, None, WallSecs(1000), now(boot, wall)).expect("taken");
-        assert_eq!(taken.entries, 3, "it is as long as it was");
+        assert_eq!(taken.size.entries, 3, "it is as long as it was");
         let ends = taken
             .items
             .iter()

@@ -80,6 +80,7 @@ fn change(step: &Step) -> Change {
             prefix: *prefix,
             deadline: None,
             comment: Comment::default(),
+            created: None,
         };
         prefixes.iter().map(item).collect()
     };

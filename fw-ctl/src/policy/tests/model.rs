@@ -67,6 +67,7 @@ fn take(policy: &Policy, step: &Step) -> Draft {
             prefix: *prefix,
             deadline: deadline.map(BootSecs),
             comment: Comment::default(),
+            created: None,
         });
         items.collect::<Vec<_>>()
     };

@@ -32,6 +32,7 @@ fn block(policy: &mut Policy, store: &mut Store, text: &str, deadline: Option<u3
         prefix: Prefix::parse(text).expect("a prefix").0,
         deadline: deadline.map(BootSecs),
         comment: Comment::default(),
+        created: None,
     };
     let wish = Wish::Put {
         action: Action::Block,
@@ -168,6 +169,7 @@ fn only_the_operators_own_list_is_saved() {
                 prefix: text.parse().expect("a prefix"),
                 deadline: None,
                 comment: Comment::default(),
+                created: None,
             })
             .to_vec(),
         strict: false,

@@ -24,6 +24,7 @@ fn item(text: &str, ends: Option<u32>) -> Item {
         prefix: text.parse().expect("a prefix"),
         deadline: ends.map(BootSecs),
         comment: Comment::default(),
+        created: None,
     }
 }
 

@@ -34,8 +34,8 @@ fn churn(client: &Client, round: usize) {
         .collect();
     let item = |prefix: &String| PutItem {
         prefix: prefix.clone(),
-        ttl_s: None,
         comment: format!("round {round}"),
+        ..PutItem::default()
     };
     let add = Batch {
         block: prefixes.iter().map(item).collect(),

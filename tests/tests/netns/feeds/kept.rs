@@ -222,7 +222,7 @@ fn what_is_asked_for_twice_or_makes_no_sense_changes_nothing() {
     for (words, saying) in [
         (vec!["no/name", url.as_str()], "list name"),
         (vec!["x", "ftp://lists.example/"], "neither https nor http"),
-        (vec!["x", &url, "--interval", "1s"], "interval is 10 to"),
+        (vec!["x", &url, "--interval", "1s"], "interval is 10s to"),
         (vec!["x", &url, "--interval", "never"], "never is too long"),
         (vec!["x", &url, "--widest-ipv4", "33"], "widest_ipv4"),
         (vec!["x", &url, "--format", "xml"], "format"),
