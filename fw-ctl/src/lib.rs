@@ -10,6 +10,7 @@
 //! - [`api`]: REST over a Unix socket
 //! - [`cli`]: one file a verb; a client of the API
 //! - [`config`]: the configuration file
+//! - [`geo`]: countries and autonomous systems, from files
 //! - [`webhook`]: what happens, for receivers elsewhere
 //! - [`listfile`]: the list formats that are read
 //! - [`duration`]: how long an entry lives, as people write it
@@ -21,6 +22,7 @@ pub mod config;
 pub mod daemon;
 pub mod detect;
 pub mod duration;
+pub mod geo;
 pub mod host;
 pub mod listfile;
 pub mod plan;

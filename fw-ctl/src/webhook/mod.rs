@@ -10,7 +10,7 @@
 //! - [`queue`]: what waits, in a file; [`keeper`]: the thread that reads and writes it
 //! - [`sender`]: the task of one webhook, [`retry`]: how it goes on after a try (pure)
 
-mod address;
+pub mod address;
 mod body;
 mod door;
 mod hook;
