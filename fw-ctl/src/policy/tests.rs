@@ -1,3 +1,4 @@
+mod countries;
 mod many;
 mod model;
 

@@ -9,6 +9,7 @@
 mod checkpoint;
 mod entries;
 mod error;
+mod geo;
 mod groups;
 mod offenders;
 mod rules;
