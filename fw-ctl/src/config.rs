@@ -1,6 +1,7 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
 mod api;
+mod geo;
 mod mirror;
 pub mod policy_file;
 mod rules;
@@ -20,6 +21,7 @@ use toml::de::DeTable;
 
 pub use self::{
     api::{Api, Tls},
+    geo::Geo,
     mirror::{Backend, Mirror},
 };
 use crate::{
@@ -61,6 +63,8 @@ pub struct Config {
     pub api: Api,
     /// Where webhooks may go.
     pub webhooks: Webhooks,
+    /// Countries and autonomous systems.
+    pub geo: Geo,
     /// Sizes of the kernel's tables.
     pub tables: Tables,
     /// Files that are kept as lists of their own.
@@ -202,6 +206,10 @@ impl Config {
             let place = place(text, "api", None, key);
             located(text, place, &error)
         })?;
+        config.geo.validate().map_err(|(key, error)| {
+            let place = place(text, "geo", None, key);
+            located(text, place, &error)
+        })?;
         rules::check(text, &config.rules)?;
         rules::check_endless(text, &config.rules)?;
         let mut names = BTreeSet::new();
@@ -289,8 +297,11 @@ impl FromStr for Mode {
 
 fn list_name<'de, D: Deserializer<'de>>(from: D) -> Result<ListName, D::Error> {
     let name: ListName = text(from)?;
-    match name == ListName::auto() {
-        true => Err(D::Error::custom(Refusal::Detectors)),
+    if name == ListName::auto() {
+        return Err(D::Error::custom(Refusal::Detectors));
+    }
+    match name.is_geo() {
+        true => Err(D::Error::custom(Refusal::Countries(name))),
         false => Ok(name),
     }
 }

@@ -42,6 +42,8 @@ pub struct Handle {
     pub webhooks: Webhooks,
     /// Held by the one change of rules that waits for the mirror.
     turn: Arc<Mutex<()>>,
+    /// Held by the one who works out what countries come to.
+    pub(super) countries: Arc<Mutex<()>>,
 }
 
 /// How long a change of lists waits for the mirror.
@@ -81,6 +83,7 @@ impl Handle {
             tokens,
             webhooks,
             turn: Arc::default(),
+            countries: Arc::default(),
         };
         (handle, queue)
     }

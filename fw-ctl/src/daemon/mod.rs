@@ -9,6 +9,7 @@
 //! - [`beat`]: what time alone changes
 //! - [`sentinel`]: the process that rolls back where the daemon cannot
 //! - [`handle`]: how other tasks ask
+//! - [`geo`]: countries and autonomous systems
 //! - [`feed`]: what happens, for whoever listens
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
@@ -26,6 +27,7 @@ pub mod diff;
 pub mod edit;
 pub mod explain;
 pub mod feed;
+pub mod geo;
 pub mod guard;
 pub mod handle;
 pub mod interfaces;
@@ -218,6 +220,8 @@ async fn attend(
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look_at: Option<Instant> = None;
     let (mut second, mut look_at_ports) = (interval(SECOND), interval(ports::LOOK));
+    let mut look_at_files = interval(geo::LOOK);
+    look_at_files.set_missed_tick_behavior(MissedTickBehavior::Delay);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look_at_ports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ports = Ports::default();
@@ -249,6 +253,7 @@ async fn attend(
             _ = look_at_ports.tick(), if owner.scan.is_on() || !owner.policy.rules.is_idle() => {
                 ports.look(handle.clone(), owner.own_addresses());
             }
+            _ = look_at_files.tick() => geo::watch(handle.clone()),
             change = changes.next() => {
                 let change = change.map_err(|error| kernel("cannot watch the host", &error))?;
                 tracing::debug!(?change, "the host changed");
@@ -266,6 +271,7 @@ async fn attend(
                 owner.reload();
                 handle.webhooks.allow(owner.config.webhooks.allow.clone());
                 look(handle.clone());
+                geo::watch(handle.clone());
                 notify(&[NotifyState::Ready]);
             }
             _ = terminate.recv() => break,

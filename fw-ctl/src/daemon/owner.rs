@@ -22,6 +22,7 @@ use super::{
     Options,
     beat::Beat,
     feed::Feed,
+    geo::Countries,
     meters::Meters,
     mirror::Mirror,
     problem::{Failure, kernel},
@@ -82,6 +83,8 @@ pub struct Owner {
     /// What greets connections over TCP.
     pub(super) entrances: Entrances,
     pub(super) scan: Detector,
+    /// Countries and autonomous systems.
+    pub(super) countries: Countries,
     /// The same policy in netfilter.
     pub(super) mirror: Mirror,
     /// What the operator said of the stateful base.

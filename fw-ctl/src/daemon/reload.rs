@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use super::{
-    Options,
+    Options, geo,
     owner::Owner,
     problem::{Failure, bad_input},
     rules::read_rule,
@@ -96,11 +96,16 @@ fn over(mut config: Config, options: &Options) -> Result<Config, Failure> {
 /// was, with an alarm.
 ///
 /// # Errors
-/// The bad lines of the first list that has any, or what is wrong with certificate or key.
+/// The bad lines of the first list that has any, or what is wrong with a file of countries, with
+/// certificate or key.
 pub fn check_files(config: &Config) -> Result<(), Failure> {
     let now = clock::now();
     let mut lists = config.lists.iter();
     lists.try_for_each(|list| read_list(list, now).map(drop))?;
+    for path in &config.geo.databases {
+        let loaded = geo::work::load(path);
+        loaded.map_err(|error| bad_input(format!("{}: {error}", path.display())))?;
+    }
     tcp::acceptor(&config.api)?;
     Ok(())
 }
@@ -151,6 +156,7 @@ fn read_list(list: &ListFile, now: Now) -> Result<Vec<Item>, Failure> {
 impl Owner {
     /// Reads the configuration again. A broken one changes nothing and is an alarm.
     pub fn reload(&mut self) {
+        self.countries.try_again();
         let result = configuration(&self.options).and_then(|config| self.adopt(config));
         self.note("configuration", result);
     }

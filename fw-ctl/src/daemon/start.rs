@@ -17,6 +17,7 @@ use super::{
     Options,
     beat::Beat,
     feed::Feed,
+    geo::Countries,
     handle::{Handle, Job, meanwhile},
     meters::Meters,
     mirror::{self, Mirror},
@@ -207,6 +208,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         crossings: xdp.scan.take_crossings().ok_or_else(taken)?,
     };
     let scan = Detector::resume(&config, &mut store, &xdp, now)?;
+    let countries = Countries::resume(store.geo_overrides()?);
     let epoch = random().map_err(|error| kernel("cannot read random numbers", &error))?;
     let feed = Feed::new(epoch);
     let revision = Revision::new(epoch);
@@ -234,6 +236,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         tokens,
         entrances: Entrances::default(),
         scan,
+        countries,
         mirror,
         base,
         undoable: None,
