@@ -15,6 +15,7 @@ mod dashboard;
 mod flood;
 mod foreign;
 mod gaps;
+mod geo;
 mod guard;
 mod host;
 mod hostile;
