@@ -1,6 +1,7 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
 mod api;
+mod geo;
 mod lists;
 mod mirror;
 pub mod policy_file;
@@ -21,6 +22,7 @@ use toml::de::DeTable;
 
 pub use self::{
     api::{Api, Tls},
+    geo::Geo,
     mirror::{Backend, Mirror},
 };
 use crate::{
@@ -59,6 +61,8 @@ pub struct Config {
     pub api: Api,
     /// Where webhooks may go.
     pub webhooks: Webhooks,
+    /// Countries and autonomous systems.
+    pub geo: Geo,
     /// Sizes of the kernel's tables.
     pub tables: Tables,
     /// Where feeds may come from.
@@ -198,6 +202,10 @@ impl Config {
             let place = place(text, "api", None, key);
             located(text, place, &error)
         })?;
+        config.geo.validate().map_err(|(key, error)| {
+            let place = place(text, "geo", None, key);
+            located(text, place, &error)
+        })?;
         rules::check(text, &config.rules)?;
         rules::check_endless(text, &config.rules)?;
         let plain =
@@ -298,6 +306,7 @@ fn list_name<'de, D: Deserializer<'de>>(from: D) -> Result<ListName, D::Error> {
     match name.as_str() {
         ListName::AUTO => Err(D::Error::custom(Refusal::Detectors)),
         ListName::LOCAL => Err(D::Error::custom("list local is the operator's own")),
+        _ if name.is_geo() => Err(D::Error::custom(Refusal::Countries(name))),
         _ => Ok(name),
     }
 }

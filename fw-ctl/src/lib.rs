@@ -10,6 +10,7 @@
 //! - [`api`]: REST over a Unix socket
 //! - [`cli`]: one file a verb; a client of the API
 //! - [`config`]: the configuration file
+//! - [`geo`]: countries and autonomous systems, from files
 //! - [`webhook`]: what happens, for receivers elsewhere
 //! - [`feed`]: lists that are kept from URLs and files
 //! - [`outbound`]: the only way out for requests of our own
@@ -24,6 +25,7 @@ pub mod daemon;
 pub mod detect;
 pub mod duration;
 pub mod feed;
+pub mod geo;
 pub mod host;
 pub mod listfile;
 pub mod outbound;

@@ -4,8 +4,11 @@
 //! - [`kernel`]: the real program, loaded and run on made-up frames
 //! - [`lab`]: two network namespaces, a link, a daemon, and packets between them
 //! - [`lists`]: the lists that the benchmarks load
+//! - [`mmdb`]: files that say where addresses are, and [`world`]: a large one
 
 pub mod frames;
 pub mod kernel;
 pub mod lab;
 pub mod lists;
+pub mod mmdb;
+pub mod world;

@@ -3,7 +3,7 @@
 import { get, words } from "./api.js";
 import { change } from "./change.js";
 import { at, el, say } from "./dom.js";
-import { count, ends } from "./format.js";
+import { count, ends, home } from "./format.js";
 
 const REASONS = {
   "not-ip": "it is not IP",
@@ -19,9 +19,15 @@ const REASONS = {
   rule: "a rule closes this port to it",
 };
 
-/** A button with this address on it, which asks about it. */
-export function asking(source) {
-  return el("button", { type: "button", class: "address", onclick: () => ask(source) }, source);
+/** A button with this address on it, which asks about it; beside it, where that is at home. */
+export function asking(source, geo) {
+  const button = el("button", { type: "button", class: "address", onclick: () => ask(source) }, source);
+  return geo ? el("span", {}, button, " ", el("span", { class: "home" }, home(geo))) : button;
+}
+
+/** The same as a column of a table, of the address that `key` names. */
+export function column(key) {
+  return { sign: (item) => `${item[key]} ${home(item.geo)}`, node: (item) => asking(item[key], item.geo) };
 }
 
 /** Listens to the form. */
@@ -77,6 +83,7 @@ function told(why) {
     el("li", {}, el("b", {}, layer.name), " ", verdict(layer.verdict), " ", layer.detail));
   const facts = [
     ["Decided by", why.entry && described(why.entry)],
+    ["From", home(why.geo)],
     ["Guarded", why.guard && `${why.guard.prefix} (${why.guard.source})`],
     ["Scan points", why.scan && `${why.scan.score} fast, ${why.scan.slow_score} slow; ports ${why.scan.ports.join(", ")}`],
     ...why.covering.map((entry) => ["Also", described(entry)]),
@@ -97,7 +104,9 @@ function described(entry) {
 function buttons(why, again) {
   const entries = [why.entry, ...why.covering].filter(Boolean);
   const undo = { block: "unblock", allow: "unallow" };
-  const known = new Map(entries.map((entry) => [`${undo[entry.action]} ${entry.prefix}`, entry]));
+  // Those of countries follow from what is selected.
+  const lone = entries.filter((entry) => !entry.list.startsWith("geo:"));
+  const known = new Map(lone.map((entry) => [`${undo[entry.action]} ${entry.prefix}`, entry]));
   const made = [...known].map(([label, entry]) =>
     el("button", { type: "button", onclick: () => change(undo[entry.action], entry.prefix, again) }, `${label}…`));
   const add = ["block", "allow"]

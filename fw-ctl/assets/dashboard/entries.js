@@ -1,7 +1,7 @@
 // The entries of the lists: a page at a time, of one list, or those that cover an address.
 
 import { get, words } from "./api.js";
-import { asking } from "./answer.js";
+import { column } from "./answer.js";
 import { change } from "./change.js";
 import { at, el, say, table } from "./dom.js";
 import { count, ends, several } from "./format.js";
@@ -75,7 +75,7 @@ export async function refresh() {
 function show({ items, total }) {
   last = items.at(-1)?.prefix;
   table("entries", items, (entry) => `${entry.action} ${entry.prefix} ${entry.list}`, [
-    { sign: (entry) => entry.prefix, node: (entry) => asking(entry.prefix) },
+    column("prefix"),
     (entry) => (entry.observed ? `${entry.list}, observed` : entry.list),
     (entry) => entry.comment,
     (entry) => ends(entry.ttl_s),
@@ -89,6 +89,8 @@ function show({ items, total }) {
 }
 
 function undo(entry) {
+  // What follows from a selection is changed there.
+  if (entry.list.startsWith("geo:")) return el("span", { class: "note" }, "selected");
   const name = entry.action === "block" ? "unblock" : "unallow";
   const label = `${name} ${entry.prefix}`;
   return el("button", { type: "button", "aria-label": label, onclick: () => change(name, entry.prefix) }, `${name}…`);

@@ -32,6 +32,14 @@ export function duration(seconds) {
   return parts.slice(0, 2).join(" ") || "0s";
 }
 
+/** `DE AS64500 (Example)`: where an address is at home, as far as that is known. */
+export function home(geo) {
+  if (!geo) return "";
+  const system = geo.asn === null ? "" : `AS${geo.asn}`;
+  const name = geo.as_name ? `(${geo.as_name})` : "";
+  return [geo.country, system, name].filter(Boolean).join(" ");
+}
+
 /** When something ends that has so many seconds left. */
 export function ends(ttl) {
   return ttl === null || ttl === undefined ? "never" : duration(ttl);

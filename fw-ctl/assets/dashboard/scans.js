@@ -1,7 +1,7 @@
 // Who is scanning: points so far, thresholds crossed, and what became of them.
 
 import { get } from "./api.js";
-import { asking } from "./answer.js";
+import { asking, column } from "./answer.js";
 import { at, el, say, table } from "./dom.js";
 import { count, duration, several, time, window } from "./format.js";
 
@@ -51,7 +51,7 @@ export function cross(event) {
   crossed = [{ ...event, number: (crossed[0]?.number ?? 0) + 1 }, ...crossed].slice(0, KEPT);
   table("scanned", crossed, (scan) => scan.number, [
     (scan) => time(scan.time),
-    { sign: (scan) => scan.source, node: (scan) => asking(scan.source) },
+    column("source"),
     deed,
     { sign: (scan) => scan.evidence, node: (scan) => el("span", { class: `chip ${scan.evidence}` }, scan.evidence) },
     (scan) => `${scan.offence}.`,

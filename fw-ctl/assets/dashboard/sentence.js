@@ -1,6 +1,6 @@
 // An event in words.
 
-import { count, duration } from "./format.js";
+import { count, duration, home } from "./format.js";
 import { outcome } from "./scans.js";
 
 const PROTOCOLS = { 1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmpv6", 132: "sctp" };
@@ -23,7 +23,7 @@ export function sentence(event) {
     case "alarm":
       return event.message ?? `${event.subject}: well again`;
     case "scan":
-      return `${event.source} tried ${event.distinct_ports} ports (${event.ports.join(", ")}), ${event.evidence}: ${outcome(event)}`;
+      return `${event.source}${from(event)} tried ${event.distinct_ports} ports (${event.ports.join(", ")}), ${event.evidence}: ${outcome(event)}`;
     case "roll_up":
       return `${event.sources} sources of ${event.prefix} became one block for ${duration(event.ttl_s)}`;
     case "unroll":
@@ -45,12 +45,17 @@ function entry(event) {
   const ttl = event.ttl_s !== null && ["block", "allow"].includes(event.event) ? ` for ${duration(event.ttl_s)}` : "";
   const comment = event.comment === "" ? "" : `: ${event.comment}`;
   const observed = event.observed ? " (observed only)" : "";
-  return `${what}${event.prefix}${again}${observed} in ${event.list}${ttl} by ${event.by}${comment}`;
+  return `${what}${event.prefix}${from(event)}${again}${observed} in ${event.list}${ttl} by ${event.by}${comment}`;
 }
 
 function drop(event) {
   const protocol = PROTOCOLS[event.protocol] ?? `protocol ${event.protocol}`;
   const port = [6, 17].includes(event.protocol) ? `/${event.destination_port}` : "";
   const list = event.list ? ` ${event.list}` : "";
-  return `${event.source ?? "?"} to ${protocol}${port}: ${event.reason}${list} on ${event.interface}`;
+  return `${event.source ?? "?"}${from(event)} to ${protocol}${port}: ${event.reason}${list} on ${event.interface}`;
+}
+
+/** ` from DE AS64500 (Example)`, where that is known. */
+function from({ geo }) {
+  return geo ? ` from ${home(geo)}` : "";
 }

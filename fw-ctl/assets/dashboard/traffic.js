@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { asking } from "./answer.js";
+import { column } from "./answer.js";
 import { at, el, say, share, table } from "./dom.js";
 import { count, several } from "./format.js";
 
@@ -72,7 +72,7 @@ function sampled({ samples, window_s, sources, ports }) {
   say(at("sampled"), samples > 0 ? `${several(samples, "sample")} in ${window_s}s` : "");
   const part = { sign: (item) => item.share.toFixed(2), node: (item) => share(item.share) };
   table("sources", sources.slice(0, 10), (item) => item.source, [
-    { sign: (item) => item.source, node: (item) => asking(item.source) },
+    column("source"),
     (item) => (item.list ? `${item.reason}, ${item.list}` : item.reason),
     part,
   ]);

@@ -5,12 +5,14 @@
 //! - [`verdict`]: what becomes of a packet
 //! - [`scan`]: the scan detector
 //! - [`feeds`]: lists that are kept from elsewhere
+//! - [`geo`]: countries and autonomous systems
 //! - [`host`], [`webhooks`]: what only somebody on this host may do
 
 #![expect(unused_qualifications, reason = "utoipa writes paths in full")]
 
 mod entries;
 mod feeds;
+mod geo;
 mod guard;
 mod host;
 mod policy;
@@ -83,6 +85,7 @@ pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
         .routes(routes!(rules::remove))
         .routes(routes!(rules::base, rules::change_base))
         .routes(routes!(policy::apply))
+        .routes(routes!(geo::show, geo::change, geo::reset))
         .layer(from_fn_with_state(revision, seen));
     let local = OpenApiRouter::new()
         .routes(routes!(host::detach))
@@ -103,6 +106,7 @@ pub fn described(revision: Revision) -> OpenApiRouter<Handle> {
         .routes(routes!(policy::repair))
         .routes(routes!(verdict::check))
         .routes(routes!(verdict::why))
+        .routes(routes!(geo::find))
         .routes(routes!(scan::show, scan::change, scan::reset))
         .routes(routes!(feeds::list))
         .routes(routes!(state::status))

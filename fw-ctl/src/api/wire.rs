@@ -6,6 +6,7 @@
 mod bench;
 mod event;
 mod feed;
+mod geo;
 mod item;
 mod policy;
 mod problem;
@@ -21,6 +22,7 @@ mod webhook;
 pub use bench::{Bench, Cost, PacketCost};
 pub use event::{DropSample, EntryEvent, Event, EventKind, EventsQuery, Kinds};
 pub use feed::{Feed, FeedDone, FeedPut};
+pub use geo::{Geo, GeoChange, GeoChanged, GeoFile, GeoFound, GeoList, GeoReset, GeoStatus};
 pub use item::{MAX_ITEMS, PutItem, ReadItem};
 pub use policy::{
     Batch, BatchOf, Changed, Entry, GuardPut, Guarded, Items, List, Put, PutOf, Refused, Replace,

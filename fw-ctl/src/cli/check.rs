@@ -88,6 +88,7 @@ mod tests {
             reason: reason.into(),
             observe,
             entry,
+            geo: None,
         };
         headline(
             &check,

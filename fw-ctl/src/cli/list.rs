@@ -10,7 +10,7 @@ use crate::{
     cli::{
         Context, address,
         client::{Client, with_query},
-        guard,
+        geo, guard,
         output::{Growing, escape, table, unless_reader_left},
         rules,
     },
@@ -182,7 +182,9 @@ pub fn describe(entry: &Entry) -> String {
     text
 }
 
-const HEADER: [&str; 6] = ["PREFIX", "ACTION", "LIST", "ENDS IN", "PACKETS", "COMMENT"];
+const HEADER: [&str; 7] = [
+    "PREFIX", "ACTION", "LIST", "ENDS IN", "PACKETS", "FROM", "COMMENT",
+];
 
 fn entry_rows(found: &Items<Entry>, rows: Option<usize>) -> String {
     first_of(found, rows, |items| {
@@ -200,6 +202,7 @@ fn entry_row(entry: &Entry) -> [String; HEADER.len()] {
         escape(&entry.list).into_owned(),
         Ttl::from_secs(entry.ttl_s).to_string(),
         entry.packets.to_string(),
+        geo::home::short(entry.geo.as_ref()),
         escape(&entry.comment).into_owned(),
     ]
 }
@@ -238,6 +241,7 @@ pub(in crate::cli) mod tests {
             ttl_s: None,
             packets: 7,
             bytes: 420,
+            geo: None,
         }
     }
 
@@ -269,11 +273,12 @@ pub(in crate::cli) mod tests {
     fn a_row_has_everything_and_nothing_that_drives_a_terminal() {
         let mut found = entry("2001:db8::/32", "block", "a\x1b[31m");
         found.ttl_s = Some(5_400);
+        found.geo = Some(geo::home::tests::geo());
         assert_eq!(
             entry_rows(&Items::all(vec![found.clone()]), None)
                 .lines()
                 .nth(1),
-            Some("2001:db8::/32  block   local  1h30m    7        a\\u{1b}[31m")
+            Some("2001:db8::/32  block   local  1h30m    7        DE AS64500  a\\u{1b}[31m")
         );
         assert_eq!(
             describe(&found),

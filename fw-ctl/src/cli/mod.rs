@@ -19,6 +19,7 @@ pub mod export;
 pub mod failure;
 pub mod feed;
 pub mod flush;
+pub mod geo;
 pub mod guard;
 pub mod import;
 pub mod init;
@@ -184,6 +185,9 @@ pub enum Verb {
     /// Show or change the scan detector
     #[command(after_help = "Example:\n  fw-ctl scan --json")]
     Scan(scan::Args),
+    /// Show or change which countries and autonomous systems are blocked, or alone may pass
+    #[command(after_help = "Example:\n  fw-ctl geo block KP --dry-run")]
+    Geo(geo::Args),
     /// Accept or drop new connections to ports
     #[command(after_help = "Example:\n  fw-ctl port add tcp/22 --accept")]
     Port(port::Args),
@@ -320,6 +324,7 @@ impl Verb {
             Self::Flush(args) => flush::run(&args, context),
             Self::Guard(args) => guard::run(&args, context),
             Self::Scan(args) => scan::run(&args, context),
+            Self::Geo(args) => geo::run(&args, context),
             Self::Port(args) => port::run(&args, context),
             Self::Limit(args) => limit::run(&args, context),
             Self::Schedule(args) => schedule::run(&args, context),

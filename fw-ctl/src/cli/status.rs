@@ -6,6 +6,7 @@ use crate::{
     api::wire::{Interface, Memory, MirrorStatus, Status, Table},
     cli::{
         Context, confirm, feed,
+        geo::show as geo,
         output::{Output, escape, table},
     },
 };
@@ -71,6 +72,9 @@ fn head(status: &Status, output: &Output) -> String {
         program.name, program.id, program.tag, status.abi
     );
     text += &format!("scan     {}\n", escape(&status.scan));
+    if let Some(geo) = geo::line(&status.geo) {
+        text += &format!("geo      {geo}\n");
+    }
     text += &mirror(&status.mirror, output);
     text += &format!("guard    {} prefixes\n", status.guard);
     text += &format!("tables   {}\n", room(status));
@@ -186,7 +190,7 @@ pub(in crate::cli) mod tests {
 
     use super::*;
     use crate::{
-        api::wire::{List, Pending, Program, Samples, Total},
+        api::wire::{GeoStatus, List, Pending, Program, Samples, Total},
         cli::output::Format,
     };
 
@@ -242,6 +246,10 @@ pub(in crate::cli) mod tests {
                 .into(),
             guard: 12,
             scan: "observe".into(),
+            geo: GeoStatus {
+                block: vec!["KP".into()],
+                ..GeoStatus::default()
+            },
             mirror: MirrorStatus {
                 backend: "iptables-nft".into(),
                 state: "behind".into(),
@@ -266,6 +274,7 @@ pub(in crate::cli) mod tests {
             "alarm: eth1 is away",
             "program  fwctl_frags (id 7, tag 0123456789abcdef, ABI 1), multi-buffer frames",
             "scan     observe",
+            "geo      block KP; only off",
             "guard    12 prefixes",
             "mirror   iptables-nft, behind, last in step at 1970-01-01T00:00:00Z, \
              2 times changed by others (iptables-restore failed)",

@@ -9,6 +9,7 @@ use crate::{
     cli::{
         Context,
         client::with_query,
+        geo::home,
         output::{Output, escape, unless_reader_left},
         scan::{event, time},
     },
@@ -114,6 +115,7 @@ fn entry(kind: EventKind, entry: &EntryEvent) -> String {
     if let (Some(ttl), EventKind::Block | EventKind::Allow) = (entry.ttl_s, kind) {
         text += &format!(" for {}", time(ttl));
     }
+    text += &home::from(entry.geo.as_ref());
     text += &format!(" by {}", escape(&entry.by));
     match entry.comment.as_str() {
         "" => text,
@@ -138,7 +140,11 @@ fn packet(sample: &DropSample) -> String {
     for vlan in &sample.vlans {
         text += &format!(" vlan {vlan}");
     }
-    text + &format!(" {} bytes", sample.length)
+    text + &format!(
+        " {} bytes{}",
+        sample.length,
+        home::from(sample.geo.as_ref())
+    )
 }
 
 /// An address, with its port where one was read.
@@ -181,6 +187,7 @@ mod tests {
             reason: "block".into(),
             list: Some("local".into()),
             observed: false,
+            geo: None,
         }
     }
 
@@ -189,6 +196,15 @@ mod tests {
         assert_eq!(
             packet(&sample()),
             "192.0.2.7:4242 -> 198.51.100.2:22 tcp block local eth0 60 bytes"
+        );
+        let known = DropSample {
+            geo: Some(home::tests::geo()),
+            ..sample()
+        };
+        assert!(
+            packet(&known).ends_with(" 60 bytes from DE AS64500 (Example \\u{1b}[31m)"),
+            "{}",
+            packet(&known)
         );
         let v6 = DropSample {
             source: "2001:db8::7".parse().ok(),

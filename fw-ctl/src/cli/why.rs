@@ -8,6 +8,7 @@ use crate::{
     cli::{
         Context, address, check,
         client::with_query,
+        geo,
         list::describe,
         output::{Output, escape},
     },
@@ -93,6 +94,10 @@ fn explain(why: &Why) -> String {
         let verdict = format!("{}: {}", layer.verdict, escape(&layer.detail));
         lines.push((&layer.name, verdict));
     }
+    let home = geo::home::long(why.check.geo.as_ref());
+    if !home.is_empty() {
+        lines.push(("from", home));
+    }
     if let Some(guard) = &why.guard {
         lines.push(("guard", format!("{} ({})", guard.prefix, guard.source)));
     }
@@ -157,6 +162,7 @@ mod tests {
                 reason: "guard".into(),
                 observe: false,
                 entry: None,
+                geo: Some(geo::home::tests::geo()),
             },
             packet: ProbePacket {
                 source: "192.0.2.7".parse().expect("an address"),
@@ -194,6 +200,7 @@ mod tests {
             explain(&guarded()),
             "  packet  tcp 192.0.2.7 -> 192.0.2.1 port 22, in on eth0, vlan 5, 58 bytes\n  \
                xdp     pass: guarded\n  \
+               from    DE AS64500 (Example \\u{1b}[31m)\n  \
                guard   192.0.2.7 (ssh-peer)\n  \
                scan    3 ports not served so far (21, 22, 23)\n  \
                also    block 192.0.2.0/24 in list local, without end\n"

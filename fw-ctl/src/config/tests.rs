@@ -111,6 +111,10 @@ fn what_is_wrong_is_named_with_its_line() {
             ["line 2, column 8", "list auto is the scan detector's own"],
         ),
         (
+            "[[list]]\nname = \"geo:KP\"\naction = \"block\"\npath = \"x\"",
+            ["line 2, column 8", "list geo:KP is made of the countries"],
+        ),
+        (
             "[[list]]\nname = \"local\"\naction = \"block\"\npath = \"x\"",
             ["line 2, column 8", "list local is the operator's own"],
         ),

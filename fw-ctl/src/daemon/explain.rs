@@ -223,6 +223,7 @@ impl Owner {
         let meets = interface.map_or(!protected.is_empty(), |name| protected.contains(&name));
         Check {
             address,
+            geo: self.home(address),
             verdict: if answer.dropped && meets {
                 "drop"
             } else {

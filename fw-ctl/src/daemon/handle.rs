@@ -45,6 +45,8 @@ pub struct Handle {
     pub feeds: Feeds,
     /// Held by the one change of rules that waits for the mirror.
     turn: Arc<Mutex<()>>,
+    /// Held by the one who works out what countries come to.
+    pub(super) countries: Arc<Mutex<()>>,
 }
 
 /// How long a change of lists waits for the mirror.
@@ -100,6 +102,7 @@ impl Handle {
             webhooks,
             feeds,
             turn: Arc::default(),
+            countries: Arc::default(),
         };
         (handle, queue)
     }

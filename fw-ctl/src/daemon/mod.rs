@@ -10,6 +10,7 @@
 //! - [`sentinel`]: the process that rolls back where the daemon cannot
 //! - [`handle`]: how other tasks ask
 //! - [`broadcast`]: what happens, for whoever listens
+//! - [`geo`]: countries and autonomous systems
 //! - [`sampling`]: sampled drops while somebody listens
 //! - [`scan`]: the scan detector
 //! - [`stats`]: what is dropped now
@@ -28,6 +29,7 @@ pub mod diff;
 pub mod edit;
 pub mod explain;
 pub mod feeds;
+pub mod geo;
 pub mod guard;
 pub mod handle;
 pub mod interfaces;
@@ -220,6 +222,8 @@ async fn attend(
     look_around.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look_at: Option<Instant> = None;
     let (mut second, mut look_at_ports) = (interval(SECOND), interval(ports::LOOK));
+    let mut look_at_files = interval(geo::LOOK);
+    look_at_files.set_missed_tick_behavior(MissedTickBehavior::Delay);
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look_at_ports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let ports = Ports::default();
@@ -251,6 +255,7 @@ async fn attend(
             _ = look_at_ports.tick(), if owner.scan.is_on() || !owner.policy.rules.is_idle() => {
                 ports.look(handle.clone(), owner.own_addresses());
             }
+            _ = look_at_files.tick() => geo::watch(handle.clone()),
             change = changes.next() => {
                 let change = change.map_err(|error| kernel("cannot watch the host", &error))?;
                 tracing::debug!(?change, "the host changed");
@@ -270,6 +275,7 @@ async fn attend(
                 handle.feeds.allow(owner.config.feeds.allow.clone());
                 owner.renew_feeds(handle);
                 look(handle.clone());
+                geo::watch(handle.clone());
                 notify(&[NotifyState::Ready]);
             }
             _ = terminate.recv() => break,

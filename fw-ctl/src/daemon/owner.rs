@@ -23,6 +23,7 @@ use super::{
     beat::Beat,
     broadcast::Broadcast,
     feeds::{Added, Feeds},
+    geo::Countries,
     meters::Meters,
     mirror::Mirror,
     problem::{Failure, kernel},
@@ -87,6 +88,8 @@ pub struct Owner {
     /// What greets connections over TCP.
     pub(super) entrances: Entrances,
     pub(super) scan: Detector,
+    /// Countries and autonomous systems.
+    pub(super) countries: Countries,
     /// The same policy in netfilter.
     pub(super) mirror: Mirror,
     /// What the operator said of the stateful base.

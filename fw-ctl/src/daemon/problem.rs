@@ -76,6 +76,9 @@ impl From<&Refusal> for Failure {
             Refusal::TooManyLists | Refusal::TooManyRules => Self::new(Code::Full, message),
             Refusal::Detectors => Self::new(Code::BadInput, message)
                 .with_hint("`fw-ctl unblock` takes an address out of it, `fw-ctl scan` shows it"),
+            Refusal::Countries(_) => Self::new(Code::BadInput, message).with_hint(
+                "`fw-ctl geo` shows and changes what is selected, `fw-ctl allow` spares an address",
+            ),
         }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     Options,
     feeds::{read_file, reading},
+    geo,
     owner::Owner,
     problem::{Failure, bad_input},
     rules::read_rule,
@@ -92,11 +93,16 @@ fn over(mut config: Config, options: &Options) -> Result<Config, Failure> {
 /// was, with an alarm.
 ///
 /// # Errors
-/// The bad lines of the first list that has any, or what is wrong with certificate or key.
+/// The bad lines of the first list that has any, or what is wrong with a file of countries, with
+/// certificate or key.
 pub fn check_files(config: &Config) -> Result<(), Failure> {
     let now = clock::now();
     let mut files = config.lists.iter().filter(|list| is_file(list));
     files.try_for_each(|list| read_list(list, now).map(drop))?;
+    for path in &config.geo.databases {
+        let loaded = geo::work::load(path);
+        loaded.map_err(|error| bad_input(format!("{}: {error}", path.display())))?;
+    }
     tcp::acceptor(&config.api)?;
     Ok(())
 }
@@ -138,6 +144,7 @@ fn read_list(list: &Feed, now: Now) -> Result<Taken, Failure> {
 impl Owner {
     /// Reads the configuration again. A broken one changes nothing and is an alarm.
     pub fn reload(&mut self) {
+        self.countries.try_again();
         let result = configuration(&self.options).and_then(|config| self.adopt(config));
         self.note("configuration", result);
     }

@@ -158,6 +158,7 @@ impl Owner {
             ttl_s: entry.deadline().map(|deadline| now.left(deadline)),
             packets: counters.map_or(0, |counters| counters.packets),
             bytes: counters.map_or(0, |counters| counters.bytes),
+            geo: self.home_of(place.prefix),
         }
     }
 
@@ -237,6 +238,7 @@ impl Owner {
             totals: self.totals()?,
             guard: self.policy.guard.len(),
             scan: self.scan.settings.mode.name().to_owned(),
+            geo: self.geo_status(),
             mirror: self.mirror_status(),
             feeds: self.feeds.list(),
             pending: self.pending()?,

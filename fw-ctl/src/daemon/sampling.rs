@@ -126,10 +126,12 @@ impl Owner {
 
     fn sample(&self, event: &DropEvent) -> DropSample {
         let link = self.links.iter().find(|link| link.index == event.ifindex);
+        let source = address(event.family, event.source);
         DropSample {
             time: wire_time(wall_of(event.time_ns)),
             interface: link.map_or_else(|| event.ifindex.to_string(), |link| link.name.clone()),
-            source: address(event.family, event.source),
+            source,
+            geo: source.and_then(|source| self.home(source)),
             destination: address(event.family, event.destination),
             protocol: event.protocol,
             source_port: event.source_port,

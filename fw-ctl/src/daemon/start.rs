@@ -18,6 +18,7 @@ use super::{
     beat::Beat,
     broadcast::Broadcast,
     feeds::{Added, Feeds},
+    geo::Countries,
     handle::{Handle, Job, meanwhile},
     meters::Meters,
     mirror::{self, Mirror},
@@ -209,6 +210,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         crossings: xdp.scan.take_crossings().ok_or_else(taken)?,
     };
     let scan = Detector::resume(&config, &mut store, &xdp, now)?;
+    let countries = Countries::resume(store.geo_overrides()?);
     let epoch = random().map_err(|error| kernel("cannot read random numbers", &error))?;
     let broadcast = Broadcast::new(epoch);
     let revision = Revision::new(epoch);
@@ -247,6 +249,7 @@ async fn fill(options: &Options, ground: Ground, mut store: Store) -> Result<Fil
         feeds_added,
         entrances: Entrances::default(),
         scan,
+        countries,
         mirror,
         base,
         undoable: None,

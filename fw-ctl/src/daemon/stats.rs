@@ -17,6 +17,7 @@ use super::{
 use crate::{
     api::wire::{self, Second, Total},
     host::clock,
+    policy::time::Now,
 };
 
 /// Seconds that are kept.
@@ -96,9 +97,17 @@ impl Owner {
             schema: 1,
             time: wire_time(now.wall),
             seconds: seconds.cloned().collect(),
-            sampled: self.stats.window.report(now.boot_secs()),
+            sampled: self.sampled(now),
             totals: self.totals()?,
         })
+    }
+
+    fn sampled(&mut self, now: Now) -> wire::Sampled {
+        let mut sampled = self.stats.window.report(now.boot_secs());
+        for source in &mut sampled.sources {
+            source.geo = self.home(source.source);
+        }
+        sampled
     }
 
     /// Packets by outcome, without outcomes that never were.

@@ -114,7 +114,8 @@ impl Feed {
             let shown: String = put.name.chars().take(64).collect();
             bad(format!("{shown:?}: {error}"))
         })?;
-        if [ListName::local(), ListName::auto()].contains(&name) || name.as_str().ends_with(':') {
+        let is_own = [ListName::local(), ListName::auto()].contains(&name) || name.is_geo();
+        if is_own || name.as_str().ends_with(':') {
             return Err(bad(format!("list {name} is not kept from elsewhere"))
                 .with_hint("give the feed a name of its own"));
         }

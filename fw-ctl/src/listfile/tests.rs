@@ -287,6 +287,7 @@ fn our_own_export_is_read_back() {
         ttl_s,
         packets: 7,
         bytes: 700,
+        geo: None,
     };
     let items = wire::Items::all(vec![
         entry("192.0.2.0/24", "block", Some(90), "quote \" and \\ and é"),

@@ -7,6 +7,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use fw_common::Prefix;
+
 /// First address, bits, and what it is.
 type Row<A> = (A, u32, &'static str);
 
@@ -83,6 +85,22 @@ pub fn special(address: IpAddr) -> Option<&'static str> {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),
     }
+}
+
+/// The networks whose addresses are not global. Translations of global addresses of IPv4, which are,
+/// are among them.
+pub fn special_prefixes() -> impl Iterator<Item = Prefix> {
+    let v4 = V4.map(|(first, bits, _)| (IpAddr::V4(first), bits));
+    let v4_beyond = (V4_BEYOND.into(), V4_BEYOND.to_bits().leading_ones());
+    let v6 = V6.map(|(first, bits, _)| (IpAddr::V6(first), bits));
+    let (unicast, length) = V6_UNICAST;
+    // What differs from it in one of its bits.
+    let v6_beyond = (1..=length).map(move |bits| {
+        let first = unicast.to_bits() ^ (1 << (128 - bits));
+        (Ipv6Addr::from(first).into(), bits)
+    });
+    let all = v4.into_iter().chain([v4_beyond]).chain(v6).chain(v6_beyond);
+    all.filter_map(|(first, bits)| Prefix::new(first, u8::try_from(bits).ok()?))
 }
 
 fn special_v4(address: Ipv4Addr) -> Option<&'static str> {

@@ -1,8 +1,9 @@
 //! Judging changes.
 
+mod countries;
 mod judge;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fw_common::Prefix;
 
@@ -61,6 +62,9 @@ pub enum Change {
     },
     /// Gives the detector's list exactly these blocks. No other change adds to it.
     Detected(Vec<Item>),
+    /// Gives each of these lists of countries exactly these blocks, or leaves it as it is. Those that
+    /// are not named are emptied. No other change writes into them.
+    Countries(BTreeMap<ListName, Option<Vec<Item>>>),
 }
 
 /// One entry's change.
@@ -81,8 +85,8 @@ pub struct Edit {
 pub struct Draft {
     /// At most one for each place.
     pub edits: Vec<Edit>,
-    /// A list that did not exist.
-    pub new_list: Option<(ListName, ListId)>,
+    /// Lists that did not exist.
+    pub new_lists: Vec<(ListName, ListId)>,
     /// Items that were there already.
     pub unchanged: usize,
     /// Items that are refused, by position.
@@ -102,7 +106,7 @@ impl Draft {
 
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty() && self.new_list.is_none()
+        self.edits.is_empty() && self.new_lists.is_empty()
     }
 
     /// What takes it back. A list it made stays.
@@ -118,7 +122,7 @@ impl Draft {
     /// Both, applied as one. They touch different places.
     pub fn and(mut self, other: Self) -> Self {
         self.edits.extend(other.edits);
-        self.new_list = self.new_list.or(other.new_list);
+        self.new_lists.extend(other.new_lists);
         self.unchanged += other.unchanged;
         self.refused.extend(other.refused);
         self.warnings.extend(other.warnings);
@@ -145,6 +149,14 @@ impl Policy {
             {
                 Err(Refusal::Detectors)
             }
+            Change::Put { list, .. }
+            | Change::Replace { list, .. }
+            | Change::Keep { list, .. }
+            | Change::Flush { list }
+                if list.is_geo() =>
+            {
+                Err(Refusal::Countries(list))
+            }
             Change::Put {
                 action,
                 list,
@@ -152,7 +164,8 @@ impl Policy {
                 strict,
             } => {
                 let how = if strict { How::Strict } else { How::Extend };
-                self.put(action, &list, &items, &in_order(&items), how, now)
+                let id = self.list_or_new(&list)?;
+                Ok(self.put(action, (&list, id), &items, &in_order(&items), how, now))
             }
             Change::Replace {
                 action,
@@ -170,23 +183,20 @@ impl Policy {
             Change::Remove { action, prefixes } => Ok(self.remove(action, prefixes)),
             Change::Flush { list } => self.flush(list),
             Change::Detected(items) => self.replace(Action::Block, ListName::auto(), items, now),
+            Change::Countries(lists) => self.countries(lists, now),
         }
     }
 
     fn put(
         &self,
         action: Action,
-        list: &ListName,
+        (list, id): (&ListName, ListId),
         items: &[Item],
         order: &[usize],
         how: How,
         now: Now,
-    ) -> Result<Draft, Refusal> {
-        let (id, new_list) = self.list_or_new(list)?;
-        let mut draft = Draft {
-            new_list,
-            ..Draft::default()
-        };
+    ) -> Draft {
+        let mut draft = Draft::default();
         let mut judge = Judge::new(self, action, list, how);
         let mut stored = self.table(action).cursor();
         for &index in order {
@@ -221,10 +231,10 @@ impl Policy {
         }
         draft.warnings = judge.warnings.into_values().collect();
         draft.refused.sort_by_key(|(index, ..)| *index);
-        if draft.edits.is_empty() {
-            draft.new_list = None;
+        if !draft.edits.is_empty() && self.list_id(list).is_none() {
+            draft.new_lists.push((list.clone(), id));
         }
-        Ok(draft)
+        draft
     }
 
     fn replace(
@@ -235,10 +245,8 @@ impl Policy {
         now: Now,
     ) -> Result<Draft, Refusal> {
         let order = in_order(&items);
-        let mut draft = self.put(action, &list, &items, &order, How::Exact, now)?;
-        let Some(id) = self.list_id(&list) else {
-            return Ok(draft);
-        };
+        let id = self.list_or_new(&list)?;
+        let mut draft = self.put(action, (&list, id), &items, &order, How::Exact, now);
         let mut named = order.iter().map(|index| items[*index].prefix).peekable();
         let held = self.table(action).of_list(id);
         let gone = held.filter(|(place, _)| {
@@ -258,6 +266,7 @@ impl Policy {
             draft.edits.extend(
                 self.table(action)
                     .at(*prefix)
+                    .filter(|(place, _)| !self.is_geo(place.list))
                     .map(|(place, entry)| removal(action, place, entry)),
             );
             if draft.edits.len() == before {
@@ -268,7 +277,7 @@ impl Policy {
             let still = self
                 .table(action)
                 .covering(*prefix)
-                .find(|(place, _)| !prefixes.contains(&place.prefix));
+                .find(|(place, _)| !prefixes.contains(&place.prefix) || self.is_geo(place.list));
             if let Some((place, _)) = still {
                 warn(
                     &mut draft.warnings,
@@ -297,16 +306,19 @@ impl Policy {
         Ok(Draft::of(edits))
     }
 
-    fn list_or_new(
-        &self,
-        name: &ListName,
-    ) -> Result<(ListId, Option<(ListName, ListId)>), Refusal> {
-        if let Some(id) = self.list_id(name) {
-            return Ok((id, None));
-        }
+    /// The number of a list, or the next one.
+    fn list_or_new(&self, name: &ListName) -> Result<ListId, Refusal> {
+        self.list_id(name).map_or_else(|| self.next_id(), Ok)
+    }
+
+    fn next_id(&self) -> Result<ListId, Refusal> {
         let last = self.lists().map(|(_, id)| id.0).max().unwrap_or(0);
-        let id = ListId(last.checked_add(1).ok_or(Refusal::TooManyLists)?);
-        Ok((id, Some((name.clone(), id))))
+        last.checked_add(1).map(ListId).ok_or(Refusal::TooManyLists)
+    }
+
+    /// Whether a list is one of countries.
+    fn is_geo(&self, list: ListId) -> bool {
+        self.list_name(list).is_some_and(ListName::is_geo)
     }
 }
 

@@ -81,6 +81,24 @@ impl ListName {
         Self(Self::AUTO.into())
     }
 
+    /// Lists of countries and autonomous systems begin so.
+    const GEO: &'static str = "geo:";
+
+    /// The list of a country or an autonomous system.
+    pub fn geo(code: impl fmt::Display) -> Self {
+        Self(format!("{}{code}", Self::GEO).into())
+    }
+
+    /// What is in none of the countries that alone shall pass.
+    pub fn geo_only() -> Self {
+        Self::geo("only")
+    }
+
+    /// Whether it is one of countries.
+    pub fn is_geo(&self) -> bool {
+        self.0.starts_with(Self::GEO)
+    }
+
     /// What `fw-ctl list` shows under these names is no list.
     const RESERVED: [&'static str; 4] = ["allows", "blocks", "guard", "rules"];
 

@@ -119,7 +119,7 @@ impl Policy {
 
     /// Makes a draft true.
     pub fn apply(&mut self, draft: &Draft) {
-        if let Some((name, id)) = &draft.new_list {
+        for (name, id) in &draft.new_lists {
             self.lists.insert(name.clone(), *id);
         }
         self.write(&draft.edits, |edit| &edit.after);
@@ -128,7 +128,7 @@ impl Policy {
     /// Takes a draft back.
     pub fn revert(&mut self, draft: &Draft) {
         self.write(&draft.edits, |edit| &edit.before);
-        if let Some((name, _)) = &draft.new_list {
+        for (name, _) in &draft.new_lists {
             self.lists.remove(name);
         }
     }

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// Only the detector writes its list; anybody may remove from it.
     #[error("list {} is the scan detector's own", ListName::AUTO)]
     Detectors,
+    /// They follow from files and from what is selected; nobody writes into them.
+    #[error("list {0} is made of the countries that are selected")]
+    Countries(ListName),
     /// Another rule says something else of the same.
     #[error("rule {rule} says something else of {service} for the same sources")]
     Contradicts {

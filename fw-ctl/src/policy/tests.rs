@@ -1,3 +1,4 @@
+mod countries;
 mod feeds;
 mod many;
 mod model;

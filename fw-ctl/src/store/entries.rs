@@ -123,7 +123,7 @@ impl Change<'_> {
     /// # Errors
     /// [`StoreError`]
     pub fn write(&self, draft: &Draft, policy: &Policy, now: Now) -> Result<(), StoreError> {
-        if let Some((name, id)) = &draft.new_list {
+        for (name, id) in &draft.new_lists {
             self.0.execute(
                 "INSERT INTO lists (id, name) VALUES (?1, ?2)",
                 params![id.0, name.as_str()],

@@ -10,6 +10,7 @@ mod checkpoint;
 mod entries;
 mod error;
 mod feeds;
+mod geo;
 mod groups;
 mod offenders;
 mod rules;

@@ -30,43 +30,41 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// The range for benchmarks of RFC 2544, which is in no guarded range.
-    const fn v4(link: u8, block: &'static str) -> Self {
-        const fn at(link: u8, host: u8) -> IpAddr {
-            IpAddr::V4(Ipv4Addr::new(198, 18, link, host))
+    const fn v4(net: [u8; 3], block: &'static str) -> Self {
+        const fn at([a, b, c]: [u8; 3], host: u8) -> IpAddr {
+            IpAddr::V4(Ipv4Addr::new(a, b, c, host))
         }
         Self {
-            server: at(link, 1),
-            gateway: at(link, 254),
+            server: at(net, 1),
+            gateway: at(net, 254),
             block,
-            first: at(link, 0x40),
-            blocked: at(link, 0x42),
-            allowed: at(link, 0x44),
-            guarded: at(link, 0x46),
-            last: at(link, 0x4f),
-            below: at(link, 0x3f),
-            above: at(link, 0x50),
-            free: at(link, 200),
+            first: at(net, 0x40),
+            blocked: at(net, 0x42),
+            allowed: at(net, 0x44),
+            guarded: at(net, 0x46),
+            last: at(net, 0x4f),
+            below: at(net, 0x3f),
+            above: at(net, 0x50),
+            free: at(net, 200),
         }
     }
 
-    /// A unique local prefix.
-    const fn v6(link: u16, block: &'static str) -> Self {
-        const fn at(link: u16, host: u16) -> IpAddr {
-            IpAddr::V6(Ipv6Addr::new(0xfd00, 0x198, 0x18, link, 0, 0, 0, host))
+    const fn v6(net: [u16; 4], block: &'static str) -> Self {
+        const fn at([a, b, c, d]: [u16; 4], host: u16) -> IpAddr {
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, host))
         }
         Self {
-            server: at(link, 1),
-            gateway: at(link, 254),
+            server: at(net, 1),
+            gateway: at(net, 254),
             block,
-            first: at(link, 0x40),
-            blocked: at(link, 0x42),
-            allowed: at(link, 0x44),
-            guarded: at(link, 0x46),
-            last: at(link, 0x4f),
-            below: at(link, 0x3f),
-            above: at(link, 0x50),
-            free: at(link, 200),
+            first: at(net, 0x40),
+            blocked: at(net, 0x42),
+            allowed: at(net, 0x44),
+            guarded: at(net, 0x46),
+            last: at(net, 0x4f),
+            below: at(net, 0x3f),
+            above: at(net, 0x50),
+            free: at(net, 200),
         }
     }
 
@@ -101,14 +99,19 @@ impl Addresses {
     }
 }
 
-/// IPv4 on the first link.
-pub const V4: Addresses = Addresses::v4(0, "198.18.0.64/28");
-/// IPv6 on the first link.
-pub const V6: Addresses = Addresses::v6(0, "fd00:198:18::40/124");
+/// IPv4 on the first link: the range for benchmarks of RFC 2544, which is in no guarded range.
+pub const V4: Addresses = Addresses::v4([198, 18, 0], "198.18.0.64/28");
+/// IPv6 on the first link: a unique local prefix.
+pub const V6: Addresses = Addresses::v6([0xfd00, 0x198, 0x18, 0], "fd00:198:18::40/124");
 /// Both families on the first link.
 pub const FAMILIES: [Addresses; 2] = [V4, V6];
 /// Both families on the second link, for the tests that have one.
 pub const SECOND: [Addresses; 2] = [
-    Addresses::v4(1, "198.18.1.64/28"),
-    Addresses::v6(1, "fd00:198:18:1::40/124"),
+    Addresses::v4([198, 18, 1], "198.18.1.64/28"),
+    Addresses::v6([0xfd00, 0x198, 0x18, 1], "fd00:198:18:1::40/124"),
+];
+/// Both families on a link with addresses of the Internet, for the tests of where they are.
+pub const GLOBAL: [Addresses; 2] = [
+    Addresses::v4([5, 5, 5], "5.5.5.64/28"),
+    Addresses::v6([0x2a00, 5, 5, 0], "2a00:5:5::40/124"),
 ];

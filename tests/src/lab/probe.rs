@@ -20,7 +20,7 @@ use nix::{
 
 use super::{
     Lab,
-    address::{Addresses, FAMILIES, SECOND},
+    address::{Addresses, FAMILIES, GLOBAL, SECOND},
 };
 
 /// Longer than a marker takes on a busy machine.
@@ -91,7 +91,7 @@ impl Lab {
 
 /// The link that an address of the attacker is on.
 fn link_of(source: IpAddr) -> Addresses {
-    let links = FAMILIES.into_iter().chain(SECOND);
+    let links = FAMILIES.into_iter().chain(SECOND).chain(GLOBAL);
     let mut links = links.filter(|link| link.of_attacker().contains(&source));
     links.next().expect("an address of the attacker")
 }

@@ -3,6 +3,7 @@
 mod agreement;
 mod bypass;
 mod counting;
+mod countries;
 mod deadlines;
 mod flat;
 mod half_way;

@@ -16,6 +16,7 @@ mod feeds;
 mod flood;
 mod foreign;
 mod gaps;
+mod geo;
 mod guard;
 mod host;
 mod hostile;

@@ -18,7 +18,7 @@ type Row = (
 );
 
 /// Place, exceptions, forbidden paths, reason.
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     ("fw-common/src", &[], &["std", "alloc"], "core only"),
     (
         "fw-common/src",
@@ -34,6 +34,20 @@ const ROWS: [Row; 11] = [
         &[],
         &["crate::api", "crate::cli", "crate::daemon", "crate::store"],
         "a backend knows the plan and nothing above it",
+    ),
+    (
+        "fw-ctl/src/geo",
+        &[],
+        &[
+            "crate::api",
+            "crate::backend",
+            "crate::cli",
+            "crate::daemon",
+            "crate::store",
+            "std::fs",
+            "tokio",
+        ],
+        "from bytes to prefixes: whoever reads the files and applies them is above",
     ),
     ("fw-ctl/src/api", &[], &["crate::backend"], WIRE),
     (

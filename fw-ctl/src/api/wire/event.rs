@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{RollUp, ScanEvent, Unroll};
+use super::{Geo, RollUp, ScanEvent, Unroll};
 
 /// One line of `GET /events` (server-sent events) and of `fw-ctl tail --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -265,6 +265,9 @@ pub struct EntryEvent {
     pub ttl_s: Option<u64>,
     /// When it ends or would have; `null` without an end.
     pub expires_at: Option<Timestamp>,
+    /// Where all of it is at home; `null` where that is not known.
+    #[serde(default)]
+    pub geo: Option<Geo>,
 }
 
 /// A sampled drop.
@@ -296,4 +299,7 @@ pub struct DropSample {
     pub list: Option<String>,
     /// Observe mode: it passed.
     pub observed: bool,
+    /// Where the source is at home; `null` where that is not known.
+    #[serde(default)]
+    pub geo: Option<Geo>,
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Code, PutItem, item::Described};
+use super::{Code, Geo, PutItem, item::Described};
 
 /// An entry of a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -32,6 +32,9 @@ pub struct Entry {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Where all of it is at home; `null` where that is not known.
+    #[serde(default)]
+    pub geo: Option<Geo>,
 }
 
 /// A list of anything.

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::Geo;
+
 /// `GET /scan`, and the answer to every change of the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScanStatus {
@@ -187,6 +189,9 @@ pub struct ScanEvent {
     pub ttl_s: Option<u64>,
     /// When it ends; `null` without one.
     pub blocked_until: Option<Timestamp>,
+    /// Where the source is at home; `null` where that is not known.
+    #[serde(default)]
+    pub geo: Option<Geo>,
 }
 
 /// Blocked sources of one network became one block.
@@ -226,7 +231,7 @@ pub(crate) mod tests {
 
     const STATUS: &str = r#"{"schema":1,"mode":"observe","changed":["ttl"],"ports":10,"window_s":60,"slow_ports":20,"slow_window_s":3600,"ttl_s":600,"escalation_s":[3600,86400,604800],"forget_s":604800,"bait":["tcp/23"],"bait_weight":5,"v6_prefix":64,"grace_s":60,"roll_up":32,"served":{"tcp":["22","80","8000-8010"],"udp":["53","32768-60999"]},"watched":12,"slots":262144,"blocks":{"in_force":3,"unproven":2,"max":10000,"max_unproven":1000,"per_minute":100,"room":97},"totals":{"crossings":5,"capped":0,"limited":0,"lost":0},"offenders":17,"sources":[{"source":"192.0.2.7","score":7.5,"slow_score":7.5,"distinct_ports":7,"ports":[21,22,23],"last_s":3}]}"#;
 
-    const SCAN: &str = r#"{"event":"scan","schema":1,"time":"2026-11-22T10:00:00Z","source":"192.0.2.7","prefix":"192.0.2.7/32","destination":"198.51.100.2","interface":"eth0","protocol":"tcp","kinds":["syn"],"trigger":"window","ports":[21,22,23,25,110,143],"distinct_ports":10,"distinct_hosts":1,"score":10.0,"slow_score":10.0,"evidence":"unproven","offence":1,"action":"block","enforced":true,"ttl_s":600,"blocked_until":"2026-11-22T10:10:00Z"}"#;
+    const SCAN: &str = r#"{"event":"scan","schema":1,"time":"2026-11-22T10:00:00Z","source":"192.0.2.7","prefix":"192.0.2.7/32","destination":"198.51.100.2","interface":"eth0","protocol":"tcp","kinds":["syn"],"trigger":"window","ports":[21,22,23,25,110,143],"distinct_ports":10,"distinct_hosts":1,"score":10.0,"slow_score":10.0,"evidence":"unproven","offence":1,"action":"block","enforced":true,"ttl_s":600,"blocked_until":"2026-11-22T10:10:00Z","geo":null}"#;
 
     const ROLL_UP: &str = r#"{"event":"roll_up","schema":1,"time":"2026-11-22T10:00:00Z","prefix":"192.0.2.0/24","sources":40,"ttl_s":600,"blocked_until":"2026-11-22T10:10:00Z"}"#;
 
@@ -271,7 +276,7 @@ pub(crate) mod tests {
         let text = serde_json::to_string(&Event::Scan(capped)).expect("plain data");
         assert!(
             text.ends_with(
-                r#""action":"capped","enforced":false,"ttl_s":null,"blocked_until":null}"#
+                r#""action":"capped","enforced":false,"ttl_s":null,"blocked_until":null,"geo":null}"#
             ),
             "{text}"
         );

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Total;
+use super::{Geo, Total};
 
 /// `GET /stats`. Asking for it lets the kernel sample drops for a few seconds, so whoever asks again
 /// and again learns who is dropped.
@@ -71,6 +71,9 @@ pub struct SampledSource {
     pub list: Option<String>,
     /// Of all samples, from 0 to 1.
     pub share: f64,
+    /// Where it is at home; `null` where that is not known.
+    #[serde(default)]
+    pub geo: Option<Geo>,
 }
 
 /// A destination port among samples.

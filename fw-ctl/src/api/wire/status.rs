@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Feed, List, Memory, MirrorStatus, Pending, Table};
+use super::{Feed, GeoStatus, List, Memory, MirrorStatus, Pending, Table};
 
 /// `GET /status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +39,8 @@ pub struct Status {
     pub guard: usize,
     /// `off`, `observe` or `enforce`: the mode of the scan detector.
     pub scan: String,
+    /// Countries and autonomous systems.
+    pub geo: GeoStatus,
     /// State of the mirror in netfilter.
     pub mirror: MirrorStatus,
     /// Every list that is kept from elsewhere.

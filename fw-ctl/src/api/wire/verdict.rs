@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Entry, Guarded, ScanSource};
+use super::{Entry, Geo, Guarded, ScanSource};
 
 /// `GET /check`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -21,6 +21,9 @@ pub struct Check {
     pub observe: bool,
     /// The entry that decided.
     pub entry: Option<Entry>,
+    /// Where the source is at home; `null` where that is not known.
+    #[serde(default)]
+    pub geo: Option<Geo>,
 }
 
 /// What `GET /why` is asked: a packet from `address`, by default a TCP SYN.

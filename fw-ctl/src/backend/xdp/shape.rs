@@ -106,6 +106,21 @@ impl Shape {
     }
 }
 
+/// `struct lpm_trie_node` before the key, in bytes (kernel/bpf/lpm_trie.c).
+pub const TRIE_NODE: u64 = 40;
+
+/// What so many prefixes of each family take of the tables, in bytes: rows, two ranges each, and nodes
+/// of tries. Only the last are memory that was not taken at the start.
+pub fn bytes_of(ipv4: usize, ipv6: usize) -> u64 {
+    let of = |rows: &MapSpec, ranges: u32, trie: &MapSpec| {
+        let node = TRIE_NODE + u64::from(trie.key_size - 4 + trie.value_size);
+        u64::from(rows.value_size + 2 * ranges) + node
+    };
+    let v4 = of(&abi::ROWS_V4, abi::CHUNKS_V4.value_size, &abi::BLOCK_V4);
+    let v6 = of(&abi::ROWS_V6, 3 * abi::LEAVES_V6.value_size, &abi::BLOCK_V6);
+    ipv4 as u64 * v4 + ipv6 as u64 * v6
+}
+
 /// Rows of a family: what the numbers in a range can name, and far more memory than anybody has for
 /// it.
 const MAX_ROWS: u32 = 1 << 25;

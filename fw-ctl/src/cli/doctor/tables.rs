@@ -6,7 +6,7 @@ use fw_common::abi::{self, MapKind, MapSpec};
 
 use super::Check;
 use crate::{
-    backend::xdp::shape::Shape,
+    backend::xdp::shape::{Shape, TRIE_NODE},
     cli::status::mib,
     config::{Config, DEFAULT_PATH},
     host::memory,
@@ -15,8 +15,7 @@ use crate::{
 /// Bytes of a pointer, and of a word that the kernel rounds values to.
 const WORD: u64 = 8;
 
-/// `struct lpm_trie_node` and `struct htab_elem` before the key.
-const NODE: u64 = 40;
+/// `struct htab_elem` before the key.
 const ELEMENT: u64 = 48;
 /// `struct bucket` of a hash.
 const BUCKET: u64 = 16;
@@ -98,7 +97,7 @@ fn size(spec: &MapSpec, capacities: &BTreeMap<&'static str, u32>, cpus: u64) -> 
         MapKind::RingBuf => fixed(capacity),
         MapKind::LpmTrie => Size {
             empty: 0,
-            full: capacity * (NODE + key - 4 + value),
+            full: capacity * (TRIE_NODE + key - 4 + value),
         },
         MapKind::Hash => {
             let buckets = capacity.next_power_of_two() * BUCKET;

@@ -5,7 +5,10 @@ use fw_common::Prefix;
 use super::{joined, time};
 use crate::{
     api::wire::{RollUp, ScanEvent, Unroll},
-    cli::output::{Output, escape},
+    cli::{
+        geo::home,
+        output::{Output, escape},
+    },
 };
 
 /// A source crossed a threshold.
@@ -17,9 +20,10 @@ pub fn scan(event: &ScanEvent, output: &Output) -> String {
     }
     seen.push(event.evidence.clone());
     format!(
-        "{:.0} scan {} {}: {}, offence {}",
+        "{:.0} scan {}{} {}: {}, offence {}",
         event.time,
         source(event),
+        home::from(event.geo.as_ref()),
         outcome(event, output),
         joined(&seen),
         event.offence,

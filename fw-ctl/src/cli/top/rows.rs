@@ -4,6 +4,7 @@ use super::state::{Panel, State};
 use crate::{
     api::wire::{Event, SampledPort, SampledSource, ScanSource, ScanStatus},
     cli::{
+        geo::home,
         output::{Output, escape},
         scan::{joined, time},
         tail,
@@ -71,6 +72,7 @@ fn source(source: &SampledSource) -> Row {
             percent(source.share),
             escape(&source.reason).into_owned(),
             escape(list).into_owned(),
+            home::short(source.geo.as_ref()),
         ],
     }
 }

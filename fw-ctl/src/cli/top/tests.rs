@@ -23,6 +23,7 @@ fn sources(shares: &[(&str, f64)]) -> Vec<SampledSource> {
         reason: "block".into(),
         list: Some("local".into()),
         share: *share,
+        geo: None,
     };
     shares.iter().map(source).collect()
 }
@@ -80,6 +81,7 @@ pub(super) fn block(prefix: &str, comment: &str) -> Event {
         updated: false,
         ttl_s: Some(600),
         expires_at: None,
+        geo: None,
     })
 }
 

@@ -52,6 +52,7 @@ impl Owner {
             updated: edit.before.is_some() && edit.after.is_some(),
             observed: self.is_observed(edit.action, edit.place.list),
             ttl_s: deadline.map(|deadline| now.left(deadline)),
+            geo: self.home_of(edit.place.prefix),
             expires_at: deadline.map(|deadline| wire_time(now.wall_of(deadline))),
         };
         let ended = deadline.is_some_and(|deadline| deadline <= now.boot_secs());

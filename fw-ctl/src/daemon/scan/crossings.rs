@@ -181,10 +181,12 @@ impl Owner {
             _ => Response::Observe,
         };
         let destination = address(destination_family(event), event.destination)?;
+        let host = address(event.family, event.source)?;
         Some(wire::ScanEvent {
             schema: 1,
             time: wire_time(wall_of(event.time_ns)),
-            source: address(event.family, event.source)?,
+            source: host,
+            geo: self.home(host),
             prefix: format!("{}/{}", source.address(), source.length()),
             destination,
             interface: link.map_or_else(|| event.ifindex.to_string(), |link| link.name.clone()),

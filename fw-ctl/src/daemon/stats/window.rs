@@ -82,6 +82,7 @@ impl Window {
                 reason: last.reason.clone(),
                 list: last.list.clone(),
                 share: share(count),
+                geo: None,
             });
         let ports = self
             .samples
@@ -150,6 +151,7 @@ mod tests {
             reason: "block".into(),
             list: Some("local".into()),
             observed: false,
+            geo: None,
         }
     }
 

@@ -27,9 +27,10 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(policy: &'a Policy, action: Action, list: &'a ListName, how: How) -> Self {
-        // The detector blocks a source that a guarded address lies in, like the /64 of this link:
-        // the guard is asked first.
-        let guarded = match action == Action::Block && *list != ListName::auto() {
+        // The detector blocks a source that a guarded address lies in, like the /64 of this link, and a
+        // country may be all around one: the guard is asked first.
+        let is_derived = *list == ListName::auto() || list.is_geo();
+        let guarded = match action == Action::Block && !is_derived {
             true => policy.guard.outermost(),
             false => Vec::new(),
         };
@@ -87,7 +88,8 @@ impl<'a> Judge<'a> {
 
     /// A block of what is allowed changes nothing.
     pub(super) fn warn_of_allow(&mut self, index: usize, prefix: Prefix) {
-        let is_said = self.action == Action::Block && self.is_among_first(index);
+        let is_told = self.action == Action::Block && !self.list.is_geo();
+        let is_said = is_told && self.is_among_first(index);
         if !is_said || !self.allows.covers(prefix) {
             return;
         }

@@ -9,6 +9,7 @@ mod adaptive;
 mod api;
 mod charts;
 mod control;
+mod geo;
 mod idle;
 mod import;
 mod latency;
@@ -52,6 +53,8 @@ enum Section {
     Packets,
     /// Loading a list into netfilter too.
     Mirror,
+    /// A file of countries: from the disk to the kernel.
+    Geo,
     /// The API: what a good client waits for beside bad ones, and many who listen.
     Api,
     /// A limit that adapts, under a load of three minutes.
@@ -96,6 +99,7 @@ impl Section {
             Self::Control => Ok(control::measure(quick)?.json()),
             Self::Packets => packets::measure(quick, file),
             Self::Mirror => mirror::measure(&Lab::named("bench"), if quick { 3 } else { 7 }),
+            Self::Geo => geo::measure(quick),
             Self::Api => api::measure(quick),
             Self::Adaptive => adaptive::measure(quick, file),
         }

@@ -4,6 +4,7 @@
 //! - [`modules`]: parts of the page, each by itself
 //! - [`page`]: what the page shows and does, by mouse and by keyboard
 //! - [`hostile`]: names that want to be more than text, and what the page may reach
+//! - [`places`]: where an address is at home
 //! - [`bounds`]: ten thousand events, and nobody who looks
 //! - [`tokens`]: the page over TCP
 //! - [`pictures`]: how it looks under a scan and a flood
@@ -15,6 +16,7 @@ mod hostile;
 mod modules;
 mod page;
 mod pictures;
+mod places;
 mod tokens;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Who may fill how much of the tables.
 
+use fw_common::abi::{self, MapSpec};
+
 use super::{
     super::{
         flat::{
@@ -8,8 +10,11 @@ use super::{
         },
         shape::Shape,
     },
-    ApplyError,
+    ApplyError, Tables,
+    changes::split,
+    error::full,
 };
+use crate::plan::Plan;
 
 /// How full a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,33 @@ pub fn check<A: Address>(
         }
     }
     Ok(())
+}
+
+impl Tables {
+    /// Whether a plan has room beside all that is there, so that it becomes true at one moment and
+    /// not in pieces. Ranges always do.
+    ///
+    /// # Errors
+    /// [`ApplyError::Full`]
+    pub fn has_room(&self, plan: &Plan) -> Result<(), ApplyError> {
+        let (v4, v6) = split(plan, &self.v4, &self.v6);
+        check(&NAMES_V4, &v4, &self.v4, &self.shape, self.shape.ipv4)?;
+        check(&NAMES_V6, &v6, &self.v6, &self.shape, self.shape.ipv6)?;
+        beside(&abi::ROWS_V4, &v4, &self.v4)?;
+        beside(&abi::ROWS_V6, &v6, &self.v6)
+    }
+}
+
+fn beside<A: Address>(
+    spec: &MapSpec,
+    changes: &Changes<A>,
+    family: &Family<A>,
+) -> Result<(), ApplyError> {
+    let needed = family.index().len() + changes.added.len();
+    match needed > family.capacity() {
+        true => Err(full(spec, family.capacity(), needed)),
+        false => Ok(()),
+    }
 }
 
 /// How full the room of each is.
