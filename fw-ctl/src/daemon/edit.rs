@@ -156,7 +156,9 @@ impl Owner {
                 items,
                 strict: false,
             };
-            all = all.and(self.policy.prepare(removal, now)?);
+            let removed = self.policy.prepare(removal, now)?;
+            all.warnings.extend(self.comes_back(&removed));
+            all = all.and(removed);
             let draft = self.policy.prepare(put, now)?;
             refused.extend(all_refused(unread, &draft));
             total += asked;

@@ -1,6 +1,6 @@
 //! Five questions on a real terminal, and the trial that follows.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use fw_tests::lab::{INTERFACE, Lab, address::V4, command::Fw, daemon::eventually, screen::Screen};
 
@@ -122,8 +122,10 @@ fn trial_whose_terminal_goes_away_is_taken_back() {
     answer_all(&screen);
     screen.shows("it is taken back. [yes/no]");
     assert!(is_attached(&lab));
+    let process = PathBuf::from(format!("/proc/{}", screen.pid()));
     drop(screen);
-    eventually("it is taken back", || !is_attached(&lab));
+    eventually("it is taken back", || !process.exists());
+    assert!(!is_attached(&lab));
 }
 
 #[test]

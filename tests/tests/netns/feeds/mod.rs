@@ -2,11 +2,13 @@
 //!
 //! - [`kept`]: a list follows its source, and what the operator sees and says
 //! - [`trouble`]: servers that are slow, broken, taken over, or send inside
+//! - [`whole`]: clients that go away, sources that change, copies that break
 //! - [`together`]: prefixes that stand in several lists
 
 mod kept;
 mod together;
 mod trouble;
+mod whole;
 
 use std::collections::BTreeSet;
 
