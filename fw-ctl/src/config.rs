@@ -1,7 +1,7 @@
 //! The configuration file, `/etc/fw-ctl/fw-ctl.toml`. Unknown keys are refused with their line.
 
 mod api;
-mod geo;
+pub mod geo;
 mod lists;
 mod mirror;
 pub mod policy_file;

@@ -8,7 +8,7 @@ use super::texts;
 use crate::geo::{code::Code, selection::Selection};
 
 /// Files there can be.
-const MAX_FILES: usize = 8;
+pub const MAX_FILES: usize = 8;
 
 /// `[geo]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

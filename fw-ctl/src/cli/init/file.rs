@@ -129,6 +129,30 @@ mod tests {
     }
 
     #[test]
+    fn countries_are_looked_up_in_what_was_found() {
+        let host = Host {
+            databases: vec!["/var/lib/GeoIP/a \"b\".mmdb".into()],
+            ..Host::default()
+        };
+        let codes = || vec!["DE".to_owned(), "AT".to_owned()];
+        for (countries, block, only) in [
+            (Countries::Only(codes()), 0, 2),
+            (Countries::But(codes()), 2, 0),
+        ] {
+            let answers = Answers {
+                interfaces: vec!["eth0".into()],
+                countries,
+                ..Answers::default()
+            };
+            let text = text(&answers, &host);
+            let geo = Config::parse(&text).expect(&text).geo;
+            assert_eq!(geo.databases, host.databases);
+            assert_eq!((geo.block.len(), geo.only.len()), (block, only));
+            assert!(consequences(&answers).contains("DE, AT"));
+        }
+    }
+
+    #[test]
     fn without_answers_nothing_is_dropped_but_what_is_told_to() {
         let answers = Answers {
             interfaces: vec!["eth0".into()],

@@ -2,10 +2,13 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::host::{
-    links::{Link, interfaces},
-    netfilter::{Choice, choose, live},
-    ssh,
+use crate::{
+    config::geo,
+    host::{
+        links::{Link, interfaces},
+        netfilter::{Choice, choose, live},
+        ssh,
+    },
 };
 
 /// Where databases of countries are put by those who bring them up to date.
@@ -61,5 +64,6 @@ fn databases() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|end| end == "mmdb"))
         .collect();
     found.sort();
+    found.truncate(geo::MAX_FILES);
     found
 }
