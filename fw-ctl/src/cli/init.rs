@@ -138,5 +138,12 @@ fn write(path: &Path, text: &str) -> Result<()> {
             file.write_all(text.as_bytes())?;
             file.sync_all()
         });
+    if written
+        .as_ref()
+        .is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists)
+    {
+        // A part of it would be in the way of the next try.
+        let _gone = fs::remove_file(path);
+    }
     written.with_context(|| format!("cannot write {}", path.display()))
 }

@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeSet,
     os::fd::{AsRawFd as _, OwnedFd},
+    thread,
     time::Duration,
 };
 
 use nix::{
+    errno::Errno,
     ifaddrs::getifaddrs,
     sys::{
         socket::{
@@ -21,6 +23,9 @@ use super::{ATTACKER_INTERFACE, Lab};
 /// A frame's number on the wire: its last bytes of the Ethernet source address, which nobody on
 /// the way looks at. (What follows the addresses is not left alone: the kernel takes off a tag.)
 pub type Number = u16;
+
+/// How often a frame is offered to a queue that is full.
+const TRIES: usize = 1000;
 
 /// The attacker's end.
 pub struct Wire {
@@ -74,13 +79,19 @@ impl Wire {
         let mut frame = frame.to_vec();
         let [high, low] = number.to_be_bytes();
         frame[6..12].copy_from_slice(&[2, 0, 0, 0, high, low]);
-        let sent = socket::sendto(
-            self.socket.as_raw_fd(),
-            &frame,
-            &self.device,
-            MsgFlags::empty(),
-        );
-        assert_eq!(sent, Ok(frame.len()), "frame {number} can be sent");
+        let send = || {
+            let flags = MsgFlags::empty();
+            socket::sendto(self.socket.as_raw_fd(), &frame, &self.device, flags)
+        };
+        // A flood on the same link may fill its queue; then the frame was not taken (packet(7)).
+        let sent = (0..TRIES).find_map(|_| match send() {
+            Err(Errno::ENOBUFS) => {
+                thread::sleep(Duration::from_millis(5));
+                None
+            }
+            sent => Some(sent),
+        });
+        assert_eq!(sent, Some(Ok(frame.len())), "frame {number} can be sent");
     }
 }
 

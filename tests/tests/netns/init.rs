@@ -1,6 +1,11 @@
 //! Five questions on a real terminal, and the trial that follows.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use fw_tests::lab::{INTERFACE, Lab, address::V4, command::Fw, daemon::eventually, screen::Screen};
 
@@ -8,11 +13,14 @@ const SIZE: (u16, u16) = (100, 80);
 
 /// Begins, with so many seconds for the trial.
 fn init(lab: &Lab, confirm: u64) -> Screen {
+    init_of(lab, &lab.config(), confirm)
+}
+
+/// The same, with another file.
+fn init_of(lab: &Lab, file: &Path, confirm: u64) -> Screen {
     let [state, pins] = lab.places();
-    let words = format!(
-        "init -c {} --confirm {confirm} {state} {pins}",
-        lab.config().display()
-    );
+    let file = file.display();
+    let words = format!("init -c {file} --confirm {confirm} {state} {pins}");
     lab.screen_inside(&words, SIZE)
 }
 
@@ -126,6 +134,43 @@ fn trial_whose_terminal_goes_away_is_taken_back() {
     drop(screen);
     eventually("it is taken back", || !process.exists());
     assert!(!is_attached(&lab));
+}
+
+#[test]
+fn signal_while_the_trial_begins_takes_it_back() {
+    let lab = Lab::new();
+    for after in [0, 200, 400, 800] {
+        let screen = init(&lab, 60);
+        answer_all(&screen);
+        thread::sleep(Duration::from_millis(after));
+        let process = PathBuf::from(format!("/proc/{}", screen.pid()));
+        screen.press(&["C-c"]);
+        eventually("it has ended", || !process.exists());
+        assert!(!is_attached(&lab), "{after}");
+        lab.fw(&["status"]).must(3);
+        // It may not have come so far.
+        let _written = fs::remove_file(lab.config());
+    }
+}
+
+#[test]
+fn daemon_that_somebody_else_starts_meanwhile_is_left_alone() {
+    let lab = Lab::new();
+    let screen = init_of(&lab, &lab.directory().join("init.toml"), 1);
+    screen.shows("Which interface?");
+    screen.answer(INTERFACE);
+    for asked in ["or none? [none]", "enforce? [observe]", "or none? [auto]"] {
+        screen.shows(asked);
+        screen.answer("");
+    }
+    screen.shows("only ...? [all]");
+    let _daemon = lab.daemon().start();
+    lab.fw(&["block", V4.block]).must(0);
+    screen.answer("");
+    screen.shows("the daemon did not start");
+    screen.ends(1);
+    lab.fw(&["status"]).must(0);
+    assert!(!lab.arrives(V4.blocked) && lab.arrives(V4.free));
 }
 
 #[test]

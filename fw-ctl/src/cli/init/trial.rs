@@ -20,8 +20,8 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
-    runtime,
-    signal::unix::{SignalKind, signal},
+    runtime::{self, Runtime},
+    signal::unix::{Signal as Signals, SignalKind, signal},
     sync::oneshot,
     time::sleep,
 };
@@ -40,11 +40,14 @@ const START: Duration = Duration::from_secs(60);
 
 /// Starts a trial; goes on for good when it is confirmed, and leaves nothing attached when not.
 pub fn run(args: &Args, context: &Context) -> Result<u8> {
+    // From now on a signal is an answer: attaching may be what cuts this terminal off.
+    let question = Question::new()?;
     let mut daemon = Daemon::start(args, context)?;
     let interfaces = match daemon.ready(context) {
         Ok(interfaces) => interfaces,
         Err(error) => {
-            daemon.take_back(args, context)?;
+            // What it attached it takes off itself; what others attached is theirs.
+            daemon.end()?;
             return Err(error);
         }
     };
@@ -62,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<u8> {
     say(format_args!(
         "\nA trial runs now, and drops nothing. See that you still get in: open another session.\n"
     ));
-    if !confirmed(Duration::from_secs(args.confirm))? {
+    if !question.confirmed(Duration::from_secs(args.confirm)) {
         daemon.take_back(args, context)?;
         let file = args.config.display();
         say(format_args!(
@@ -119,12 +122,13 @@ impl Daemon {
         Ok(Self { child, said })
     }
 
-    /// Waits until it filters; says where.
+    /// Waits until it filters, it and no other; says where.
     fn ready(&mut self, context: &Context) -> Result<Vec<Interface>> {
         let start = Instant::now();
         loop {
-            if let Ok(status) = context.client.get::<Status>("/status") {
-                return Ok(status.interfaces);
+            match context.client.get::<Status>("/status") {
+                Ok(status) if status.pid == self.child.id() => return Ok(status.interfaces),
+                _ => {}
             }
             if self.child.try_wait()?.is_some() || start.elapsed() > START {
                 let said = fs::read_to_string(format!("/proc/self/fd/{}", self.said.as_raw_fd()));
@@ -166,17 +170,44 @@ impl Daemon {
     }
 }
 
-/// Whether somebody says yes in time. Who hangs up, or presses Ctrl-C, does not.
-fn confirmed(limit: Duration) -> Result<bool> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let (mut hangup, mut interrupt, mut terminate) = (
-            signal(SignalKind::hangup())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
+/// The question whether a trial is kept.
+struct Question {
+    runtime: Runtime,
+    hangup: Signals,
+    interrupt: Signals,
+    terminate: Signals,
+}
+
+impl Question {
+    /// Signals that come from now on are answers to it.
+    fn new() -> Result<Self> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let entered = runtime.enter();
+        let caught = |kind| signal(kind).context("cannot catch signals");
+        let (hangup, interrupt, terminate) = (
+            caught(SignalKind::hangup())?,
+            caught(SignalKind::interrupt())?,
+            caught(SignalKind::terminate())?,
         );
+        drop(entered);
+        Ok(Self {
+            runtime,
+            hangup,
+            interrupt,
+            terminate,
+        })
+    }
+
+    /// Whether somebody says yes in time. Who hangs up, or presses Ctrl-C, does not.
+    fn confirmed(self, limit: Duration) -> bool {
+        let Self {
+            runtime,
+            mut hangup,
+            mut interrupt,
+            mut terminate,
+        } = self;
         say(format_args!(
             "Keep it? Without a yes within {} s it is taken back. [yes/no] ",
             limit.as_secs()
@@ -184,14 +215,17 @@ fn confirmed(limit: Duration) -> Result<bool> {
         let (answer, answered) = oneshot::channel();
         // It may wait for ever: the process ends without it.
         thread::spawn(move || answer.send(yes_or_no()));
-        tokio::select! {
-            answer = answered => Ok(answer.unwrap_or(false)),
-            () = sleep(limit) => Ok(false),
-            _ = hangup.recv() => Ok(false),
-            _ = interrupt.recv() => Ok(false),
-            _ = terminate.recv() => Ok(false),
-        }
-    })
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = hangup.recv() => false,
+                _ = interrupt.recv() => false,
+                _ = terminate.recv() => false,
+                () = sleep(limit) => false,
+                answer = answered => answer.unwrap_or(false),
+            }
+        })
+    }
 }
 
 fn yes_or_no() -> bool {
